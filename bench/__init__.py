@@ -1,0 +1,1 @@
+"""An automated bench that measures what neural-network primitives cost on microcontrollers."""
