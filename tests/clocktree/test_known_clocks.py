@@ -1,0 +1,144 @@
+"""The fourteen clocks of the F446 and of the L496 against what their documents say, and the order of preference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.clocktree import check, clock_table, solve
+from bench.domain.clock import Accelerator, Oscillator, Pll
+from bench.errors import ParameterError
+from tests.clocktree.clock_boards import MHZ, f446, l496
+
+# MHz, wait states, regulator level, APB1 and APB2 prescaler: DS10693 section 6.3.1, RM0390 section 3.4.1, at 3.3 V.
+F446 = [
+    (16, 0, "scale3", 1, 1),
+    (24, 0, "scale3", 1, 1),
+    (32, 1, "scale3", 1, 1),
+    (48, 1, "scale3", 2, 1),
+    (64, 2, "scale3", 2, 1),
+    (80, 2, "scale3", 2, 1),
+    (90, 2, "scale3", 4, 2),
+    (100, 3, "scale3", 4, 2),
+    (116, 3, "scale3", 4, 2),
+    (124, 4, "scale2", 4, 2),
+    (132, 4, "scale2", 4, 2),
+    (148, 4, "scale1", 4, 2),
+    (164, 5, "scale1", 4, 2),
+    (180, 5, "scale1od", 4, 2),
+]
+
+
+@pytest.mark.parametrize(("mhz", "wait_states", "regulator", "apb1", "apb2"), F446)
+def test_f446_clock(mhz: int, wait_states: int, regulator: str, apb1: int, apb2: int) -> None:
+    clock = solve(f446(), mhz * MHZ)
+    assert clock.hclk_exact_hz == mhz * MHZ
+    assert (clock.flash_wait_states, clock.regulator) == (wait_states, regulator)
+    assert (clock.apb1_div, clock.apb2_div, clock.ahb_div) == (apb1, apb2, 1)
+    assert clock.accelerators == frozenset(Accelerator)
+    assert check(clock, f446().limits, 3.3) == []
+
+
+def test_f446_table_has_the_fourteen_published_clocks() -> None:
+    table = clock_table(f446())
+    assert [hz // MHZ for hz, _ in table] == [mhz for mhz, *_ in F446]
+    assert all(clock.hclk_hz == hz for hz, clock in table)
+    assert len({clock.id for _, clock in table}) == 14
+
+
+def test_overdrive_is_used_only_where_nothing_else_reaches() -> None:
+    assert solve(f446(), 168 * MHZ).regulator == "scale1"
+    assert solve(f446(), 169 * MHZ).regulator == "scale1od"
+
+
+@pytest.mark.parametrize(("mhz", "regulator"), [(120, "scale3"), (121, "scale2"), (144, "scale2"), (145, "scale1")])
+def test_f446_voltage_scale_edges(mhz: int, regulator: str) -> None:
+    assert solve(f446(), mhz * MHZ).regulator == regulator
+
+
+@pytest.mark.parametrize(
+    ("mhz", "oscillator", "ahb"),
+    [
+        (16, Oscillator.HSI, 1),
+        (8, Oscillator.HSE_BYPASS, 1),
+        (4, Oscillator.HSE_BYPASS, 2),
+        (0.03125, Oscillator.HSE_BYPASS, 256),
+    ],
+)
+def test_no_pll_where_an_oscillator_does(mhz: float, oscillator: Oscillator, ahb: int) -> None:
+    clock = solve(f446(), mhz * MHZ)
+    assert (clock.pll, clock.oscillator, clock.ahb_div, clock.regulator) == (None, oscillator, ahb, "scale3")
+
+
+def test_pll_takes_the_accurate_oscillator_2_mhz_and_the_slowest_vco() -> None:
+    clock = solve(f446(), 24 * MHZ)
+    assert clock.oscillator is Oscillator.HSE_BYPASS
+    assert clock.pll == Pll(m=4, n=72, r=6)  # 2 MHz in; VCO 144 MHz: with r = 2 or 4 it would run below 100 MHz
+
+
+def test_pll_leaves_2_mhz_only_when_it_must() -> None:
+    clock = solve(f446(), 120.5 * MHZ)
+    assert clock.pll == Pll(m=8, n=241, r=2)  # VCO 241 MHz is no multiple of 2 MHz, and 482 MHz is too fast
+
+
+@pytest.mark.parametrize(("vdd_v", "wait_states"), [(3.6, 4), (2.8, 4), (2.7, 5), (2.4, 6), (2.1, 7), (1.7, 7)])
+def test_lower_vdd_costs_wait_states(vdd_v: float, wait_states: int) -> None:
+    clock = solve(f446(), 132 * MHZ, vdd_v)
+    assert clock.flash_wait_states >= wait_states - 1
+    assert check(clock, f446().limits, vdd_v) == []
+    table = {3.6: 4, 2.8: 4, 2.7: 5, 2.4: 5, 2.1: 6, 1.7: 6}
+    assert clock.flash_wait_states == table[vdd_v]
+
+
+def test_default_prefetch_goes_where_vdd_forbids_it() -> None:
+    assert Accelerator.PREFETCH not in solve(f446(), 100 * MHZ, 1.8).accelerators
+    with pytest.raises(ParameterError, match="prefetch is not allowed"):
+        solve(f446(), 100 * MHZ, 1.8, frozenset({Accelerator.PREFETCH}))
+
+
+def test_accelerators_can_be_chosen() -> None:
+    assert solve(f446(), 100 * MHZ, accelerators=frozenset()).id.endswith("-none")
+    assert solve(f446(), 100 * MHZ, accelerators=frozenset({Accelerator.ICACHE})).id.endswith("-i")
+
+
+# MHz, wait states, regulator range: DS11585, RM0351 section 3.3.3.
+L496 = [
+    (0.1, 0, "range2"),
+    (0.2, 0, "range2"),
+    (0.4, 0, "range2"),
+    (0.8, 0, "range2"),
+    (1, 0, "range2"),
+    (2, 0, "range2"),
+    (4, 0, "range2"),
+    (8, 1, "range2"),
+    (16, 2, "range2"),
+    (24, 3, "range2"),
+    (32, 1, "range1"),
+    (48, 2, "range1"),
+    (64, 3, "range1"),
+    (80, 4, "range1"),
+]
+
+
+@pytest.mark.parametrize(("mhz", "wait_states", "regulator"), L496)
+def test_another_family_needs_only_other_limits(mhz: float, wait_states: int, regulator: str) -> None:
+    clock = solve(l496(), mhz * MHZ)
+    assert clock.hclk_hz == mhz * MHZ
+    assert (clock.flash_wait_states, clock.regulator) == (wait_states, regulator)
+    assert (clock.pll is None) == (mhz <= 48)
+    assert check(clock, l496().limits) == []
+
+
+def test_a_level_may_bound_the_vco() -> None:
+    """20.5 MHz fits range 2, but not the 164 MHz VCO that it takes: range 2 ends at 128 MHz."""
+    slow, fast = solve(l496(), 22 * MHZ), solve(l496(), 20.5 * MHZ)
+    assert slow.pll is not None
+    assert fast.pll is not None
+    assert slow.regulator == "range2"
+    assert slow.pll.vco_hz(slow.oscillator_hz) == 88 * MHZ
+    assert fast.regulator == "range1"
+    assert fast.pll.vco_hz(fast.oscillator_hz) == 164 * MHZ
+    assert "PLL VCO at 164 MHz, regulator level range2 permits 128 MHz" in check(
+        replace(fast, regulator="range2", flash_wait_states=3), l496().limits
+    )
