@@ -1,0 +1,24 @@
+"""From raw counts and samples to values with their uncertainty. Pure: numbers in, numbers out.
+
+References: "GUM" is JCGM 100:2008, Guide to the expression of uncertainty in measurement.
+"""
+
+from bench.stats.reduction import ProbeAccuracy, confirm_clock, reduce
+from bench.stats.repetitions import NetCycles, net_cycles
+from bench.stats.uncertainty import combine, expand95, rectangular, student95
+from bench.stats.window import mean_standard_error, true_clock, window_stats
+
+__all__ = [
+    "NetCycles",
+    "ProbeAccuracy",
+    "combine",
+    "confirm_clock",
+    "expand95",
+    "mean_standard_error",
+    "net_cycles",
+    "rectangular",
+    "reduce",
+    "student95",
+    "true_clock",
+    "window_stats",
+]

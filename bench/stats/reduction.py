@@ -1,0 +1,202 @@
+"""From one run's raw values to its result: net cycles, latency, current, energy of one call, and the budget of their uncertainty."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from bench.domain.clock import ClockConfiguration
+from bench.domain.measurement import CycleRun, EnergyRun, Result, UncertaintyTerm
+from bench.errors import ClockUnconfirmed, CurrentProbeError, ParameterError
+from bench.stats.repetitions import NetCycles, net_cycles
+from bench.stats.uncertainty import expand95, rectangular
+from bench.stats.window import mean_standard_error, true_clock
+
+LATENCY, ENERGY = "latency_s", "energy_j"
+
+# A measured clock may leave the oscillator's limits by so many of its standard uncertainties before it is off.
+_CLOCK_COVERAGE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAccuracy:
+    """What a current probe's data sheet promises: limits (half-widths of rectangular distributions), not standard deviations.
+
+    ``gain_relative`` and ``offset_a`` of the current, ``vdd_relative`` of the supply voltage, ``timebase_relative`` of its clock (a plain
+    crystal's 100 ppm unless the data sheet knows better). Raises ParameterError for negative or infinite limits.
+    """
+
+    gain_relative: float
+    offset_a: float
+    vdd_relative: float
+    timebase_relative: float = 100e-6
+
+    def __post_init__(self) -> None:
+        for limit in (self.gain_relative, self.offset_a, self.vdd_relative, self.timebase_relative):
+            rectangular(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    hz: float
+    terms: tuple[UncertaintyTerm, ...]
+
+
+def reduce(
+    cycle_run: CycleRun,
+    energy_run: EnergyRun | None,
+    clock: ClockConfiguration,
+    *,
+    oscillator_tolerance: float,
+    accuracy: ProbeAccuracy,
+) -> Result:
+    """Return the derived values of one run, per call of the workload.
+
+    cycles = median(kernel) - median(empty); latency = cycles / f; energy = VDD * mean current of the window * latency. f is the nominal core
+    clock (``oscillator_tolerance`` is its relative limit) or the one measured in the energy window, whichever is known better. The supply
+    current is that of the whole MCU while it computes; nothing idle is subtracted.
+
+    Raises ClockUnconfirmed, CurrentProbeError for a current that is not positive, and what ``net_cycles``, ``true_clock`` and
+    ``mean_standard_error`` raise.
+    """
+    count = net_cycles(cycle_run.kernel_cycles, cycle_run.empty_cycles)
+    core, measured_hz = _core_clock(energy_run, clock, oscillator_tolerance, accuracy)
+    latency_s = count.net / core.hz
+    latency_terms = (*_count_terms(count), *core.terms)
+    result = Result(
+        cycles=count.net,
+        cycles_overhead=count.overhead,
+        latency_s=latency_s,
+        latency_u95_s=expand95(latency_s, latency_terms),
+        sysclk_measured_hz=measured_hz,
+        budget=latency_terms,
+    )
+    if energy_run is None:
+        return result
+    power_w = energy_run.vdd_v * energy_run.active.mean_a
+    energy_j = power_w * latency_s
+    energy_terms = (
+        *(replace(term, quantity=ENERGY) for term in latency_terms),
+        *_energy_terms(energy_run, count, accuracy),
+    )
+    return replace(
+        result,
+        vdd_v=energy_run.vdd_v,
+        current_a=energy_run.active.mean_a,
+        idle_current_a=energy_run.idle.mean_a,
+        power_w=power_w,
+        energy_j=energy_j,
+        energy_u95_j=expand95(energy_j, energy_terms),
+        budget=(*latency_terms, *energy_terms),
+    )
+
+
+def confirm_clock(nominal_hz: float, measured_hz: float, u_measured_hz: float, tolerance: float) -> None:
+    """Raise ClockUnconfirmed when the measured clock is off: further from the nominal one than ``tolerance`` (relative) and three standard
+    uncertainties of the measurement together.
+    """
+    allowed_hz = nominal_hz * tolerance + _CLOCK_COVERAGE * u_measured_hz
+    if abs(measured_hz - nominal_hz) > allowed_hz:
+        raise ClockUnconfirmed(
+            f"the core ran at {measured_hz / 1e6:.6g} MHz by the current probe's clock, {nominal_hz / 1e6:.6g} MHz were asked for"
+            f" ({(measured_hz / nominal_hz - 1) * 100:+.3g} %, allowed +-{allowed_hz / nominal_hz * 100:.2g} %)",
+            hint="check the oscillator fitted to the board (frequency, bypass) and its tolerance in the board's description",
+        )
+
+
+def _core_clock(
+    energy_run: EnergyRun | None, clock: ClockConfiguration, oscillator_tolerance: float, accuracy: ProbeAccuracy
+) -> tuple[_Clock, float | None]:
+    """Return the better known core clock with its terms, and the measured one."""
+    u_nominal = rectangular(oscillator_tolerance)
+    nominal = _Clock(
+        clock.hclk_hz,
+        (UncertaintyTerm(LATENCY, "oscillator tolerance", u_nominal, True, "board description, rectangular"),),
+    )
+    if energy_run is None:
+        return nominal, None
+    measured_hz, u_edges_hz = true_clock(energy_run.window_cycles, energy_run.window_s, energy_run.window_resolution_s)
+    u_edges, u_base = u_edges_hz / measured_hz, rectangular(accuracy.timebase_relative)
+    confirm_clock(clock.hclk_hz, measured_hz, measured_hz * math.hypot(u_edges, u_base), oscillator_tolerance)
+    if math.hypot(u_edges, u_base) >= u_nominal:
+        return nominal, measured_hz
+    terms = (
+        UncertaintyTerm(
+            LATENCY, "clock: window length", u_edges, False, "resolution of the probe's edges, rectangular"
+        ),
+        UncertaintyTerm(
+            LATENCY, "clock: probe time base", u_base, True, f"data sheet of {energy_run.probe}, rectangular"
+        ),
+    )
+    return _Clock(measured_hz, terms), measured_hz
+
+
+def _count_terms(count: NetCycles) -> tuple[UncertaintyTerm, ...]:
+    return (
+        UncertaintyTerm(
+            LATENCY,
+            "cycles: repeatability",
+            count.u_repeat / count.net,
+            False,
+            "spread of the repetitions",
+            count.degrees_of_freedom,
+        ),
+        UncertaintyTerm(
+            LATENCY, "cycles: resolution", count.u_resolution / count.net, False, "one cycle a count, rectangular"
+        ),
+    )
+
+
+def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> tuple[UncertaintyTerm, ...]:
+    """Return the terms of the power: of the current's mean, of what else is in the window, and of the voltage."""
+    mean_a, probe = run.active.mean_a, f"data sheet of {run.probe}, rectangular"
+    if not (mean_a > 0 and run.vdd_v > 0):
+        raise CurrentProbeError(
+            f"the mean current of the window is {mean_a:.3g} A at {run.vdd_v:.3g} V; both must be positive",
+            hint="check that the probe supplies the board through its IDD jumper, and its polarity",
+        )
+    u_mean_a, freedom, how = _repeatability(run)
+    # How much the current changes at the window's edges, relative to its mean: what is at stake for anything that blurs the window.
+    step = abs(mean_a - run.idle.mean_a) / mean_a
+    edges = math.sqrt(2) * rectangular(run.window_resolution_s / 2) / run.window_s * step
+    # The loop around the kernel is in the window too. Its own current is unknown; it is taken to be as far from the kernel's as idling is.
+    loop_share = abs(1 - count.net * run.loops / run.window_cycles)
+    return (
+        UncertaintyTerm(ENERGY, "current: repeatability", u_mean_a / mean_a, False, how, freedom),
+        UncertaintyTerm(ENERGY, "current: probe gain", rectangular(accuracy.gain_relative), True, probe),
+        UncertaintyTerm(ENERGY, "current: probe offset", rectangular(accuracy.offset_a) / mean_a, True, probe),
+        UncertaintyTerm(ENERGY, "current: window edges", edges, False, "resolution of the probe's edges, rectangular"),
+        UncertaintyTerm(
+            ENERGY,
+            "current: loop overhead",
+            rectangular(loop_share * step),
+            False,
+            "idle current as the limit, rectangular",
+        ),
+        UncertaintyTerm(
+            ENERGY,
+            "supply voltage",
+            rectangular(accuracy.vdd_relative),
+            True,
+            f"{'measured' if run.vdd_measured else 'as set'}, {probe}",
+        ),
+    )
+
+
+def _repeatability(run: EnergyRun) -> tuple[float, float, str]:
+    """Return standard error of the mean current, its degrees of freedom, and how it was found."""
+    active = run.active
+    if run.trace is not None:
+        error_a, freedom = mean_standard_error(
+            run.trace.samples_a, run.trace.sample_rate_hz, active.start_s, active.end_s
+        )
+        return error_a, freedom, f"means of {freedom + 1:.0f} blocks of the trace"
+    if active.samples < 2:
+        raise ParameterError(
+            f"the window holds {active.samples} sample(s), too few for a standard error", hint="use a longer --window"
+        )
+    return (
+        active.std_a / math.sqrt(active.samples),
+        active.samples - 1.0,
+        "spread of the samples, taken as independent (no trace)",
+    )
