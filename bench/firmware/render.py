@@ -1,0 +1,185 @@
+"""Renders the sources of one image: one workload on one board, with the table of all its clocks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from numpy import uint8, uint32
+from numpy.typing import NDArray
+
+from bench.boards.paths import data_dir
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.workload import DType, Workload
+from bench.errors import BuildError, ParameterError
+from bench.firmware import generator, mailbox
+from bench.firmware.clock_stm32f4 import ClockRegisters, encode
+from bench.firmware.golden import golden
+from bench.firmware.layout import KernelLayout
+from bench.firmware.source import SourceTree
+
+TEMPLATES_VARIABLE = "BENCH_TEMPLATES"
+STACK_BYTES = 8192
+HARNESS_RAM_BYTES = STACK_BYTES + mailbox.SIZE_BYTES + 2048
+"""RAM that the harness keeps for itself: stack, mailbox, and some for variables and alignment."""
+HARNESS_FLASH_BYTES = 32 * 1024
+"""Flash that the harness and any kernel's code stay well within."""
+
+CONSTANT_SEED = 0x5EED_0001
+"""Seed of weights and tables; inputs have a seed of their own, chosen at run time."""
+
+ARCH_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "Cortex-M4F": ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+}
+COMMON_FLAGS = ("-std=gnu11", "-ffreestanding", "-fno-common", "-Wall", "-Wextra", "-Werror")
+HARNESS_OPT = "-O2"
+LINK_FLAGS = ("-nostdlib", "-lm", "-lc", "-lgcc")
+KERNEL_FILES = ("kernel.c", "kernel_empty.c")
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """The rendered sources of one image. ``clocks`` is its clock table: the mailbox's ``clock_index`` counts in it."""
+
+    tree: SourceTree
+    image_id: tuple[int, int]
+    layout: KernelLayout
+    clocks: tuple[ClockRegisters, ...]
+
+
+def check_memory(work: Workload, board: Board) -> KernelLayout:
+    """Return the layout of ``work``. Raises ParameterError where its tensors do not fit the RAM or the flash of ``board``."""
+    layout = golden(work.primitive).layout(work)
+    for what, needed, reserved, size in (
+        ("RAM", layout.ram_bytes, HARNESS_RAM_BYTES, board.sram.size_bytes),
+        ("flash", layout.constant_bytes, HARNESS_FLASH_BYTES, board.flash.size_bytes),
+    ):
+        if needed + reserved > size:
+            raise ParameterError(
+                f"{work}: its tensors need {needed} bytes of {what}; {board.product} has {size}, of which the harness keeps {reserved}",
+                hint="use a smaller input or fewer channels",
+            )
+    return layout
+
+
+def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -> Firmware:
+    """Return the sources of the image of ``work`` on ``board``.
+
+    Raises ParameterError where the workload does not fit the board, and BuildError for a template that is missing or wrong.
+    """
+    layout = check_memory(work, board)
+    registers = tuple(encode(clock, board) for clock in clocks)
+    family = board.family
+    kernel = f"kernels/{work.primitive}_{work.dtype}_{work.flavor}.c.j2"
+    sources = {
+        "main.c": "main.c.j2",
+        "startup.c": "startup.c",
+        "workload.c": "workload.c.j2",
+        "workload.h": "workload.h.j2",
+        "kernel.c": kernel,
+        "kernel_empty.c": "kernel_empty.c",
+        "mailbox.h": "mailbox.h.j2",
+        "harness.h": "harness.h",
+        "cortex_m.h": "cortex_m.h",
+        f"{family}.h": f"{family}.h",
+        "clock.h": "clock.h",
+        "clock.c": f"clock_{family}.c.j2",
+        "port.c": f"port_{family}.c.j2",
+        "link.ld": "link.ld.j2",
+    }
+    context: dict[str, object] = {
+        "workload": work,
+        "board": board,
+        "flash": board.flash,
+        "ram": board.sram,
+        "stack_bytes": STACK_BYTES,
+        "layout": layout,
+        "tensors": [_TensorView(layout, index) for index in range(len(layout.tensors))],
+        "constants": _constants(layout),
+        "mailbox_constants": mailbox.constants(),
+        "fields": mailbox.FIELDS,
+        "clocks": registers,
+        "image_id": (0, 0),
+    }
+    environment = _environment()
+    drafts = {name: _render_one(environment, template, context) for name, template in sources.items()}
+    digest = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in sorted(drafts.items())).encode()).digest()
+    image_id = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little"))
+    drafts["main.c"] = _render_one(environment, sources["main.c"], {**context, "image_id": image_id})
+    units = [name for name in drafts if name.endswith(".c")]
+    tree = SourceTree(
+        files=drafts,
+        linker_script="link.ld",
+        machine_flags=_arch_flags(board),
+        compile_flags=COMMON_FLAGS,
+        link_flags=LINK_FLAGS,
+        file_flags={name: (f"-{work.opt_level}" if name in KERNEL_FILES else HARNESS_OPT,) for name in units},
+        origins=sources,
+    )
+    return Firmware(tree, image_id, layout, registers)
+
+
+def _arch_flags(board: Board) -> tuple[str, ...]:
+    try:
+        return ARCH_FLAGS[board.core]
+    except KeyError:
+        raise ParameterError(
+            f"{board.name}: no compiler flags are known for core {board.core!r}", hint=", ".join(ARCH_FLAGS)
+        ) from None
+
+
+class _TensorView:
+    """A tensor as the templates see it: with its random stream and the width of its elements."""
+
+    def __init__(self, layout: KernelLayout, index: int) -> None:
+        tensor = layout.tensors[index]
+        self.name, self.shape, self.elements, self.c_type = tensor.name, tensor.shape, tensor.elements, tensor.c_type
+        self.constant, self.written = tensor.constant, tensor.written
+        self.stream, self.bits = index + 1, 8 * tensor.dtype.size_bytes
+
+
+def _constants(layout: KernelLayout) -> dict[str, list[str]]:
+    """Return the words of every constant tensor as C literals, bit patterns, so that nothing is rounded on the way."""
+    literals = {}
+    for tensor in layout.tensors:
+        if tensor.constant:
+            contents = generator.values(tensor, CONSTANT_SEED, layout.stream(tensor.name)).ravel()
+            bits: NDArray[Any] = contents.view(uint32 if tensor.dtype is DType.FP32 else uint8)
+            literals[tensor.name] = [f"0x{word:0{2 * tensor.dtype.size_bytes}X}" for word in bits.tolist()]
+    return literals
+
+
+def template_folders() -> list[Path]:
+    """Return where templates are looked for: the folder in ``BENCH_TEMPLATES`` first, where one may keep kernels of one's own, then the bench's."""
+    own = os.environ.get(TEMPLATES_VARIABLE)
+    return [*([Path(own)] if own else []), data_dir("firmware_templates")]
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(template_folders()),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _render_one(environment: Environment, template: str, context: Mapping[str, object]) -> str:
+    try:
+        return environment.get_template(template).render(context)
+    except TemplateNotFound:
+        raise BuildError(
+            f"template {template} is missing", hint="every primitive, data type and flavor needs its kernel template"
+        ) from None
+    except TemplateSyntaxError as error:
+        raise BuildError(f"template {error.filename or template}, line {error.lineno}: {error.message}") from error
+    except TemplateError as error:
+        raise BuildError(f"template {template}: {error.message}") from error

@@ -1,0 +1,21 @@
+/* What the parts of the harness share. */
+#ifndef HARNESS_H
+#define HARNESS_H
+#include <stdint.h>
+#include "workload.h"
+
+typedef void kernel_fn(const struct kernel_args *args);
+
+/* The kernel under test, and one of the same signature that does nothing. Each sits in a translation unit of its own. */
+kernel_fn kernel, kernel_empty;
+
+void harness_main(void) __attribute__((noreturn));
+void park(void);
+
+/* Board port: trigger output and the sleep between windows. */
+void trigger_init(void);
+void trigger_high(void);
+void trigger_low(void);
+void sleep_ticks(uint32_t ticks);
+
+#endif
