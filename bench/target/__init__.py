@@ -1,0 +1,1 @@
+"""The board under test, through its debug probe. The only user of pyOCD."""

@@ -1,0 +1,247 @@
+"""One connected board: memory access, flashing, running the harness, letting go of the debug port and taking it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyocd.core.session import Session
+from pyocd.core.soc_target import SoCTarget
+from pyocd.core.target import Target
+from pyocd.coresight.cortex_m import CortexM
+from pyocd.flash.loader import FlashLoader
+
+from bench.domain.board import Board
+from bench.errors import BenchError, BootError, FlashError, MailboxCorrupt, RunTimeout, TargetFault, VerifyError
+from bench.firmware import mailbox
+from bench.firmware.mailbox import Report, Request, State, TargetErrorCode
+from bench.target.fault import Fault, Locator
+from bench.target.probe_aids import diagnoses_of, time_source_of
+from bench.target.pyocd_errors import pyocd_errors
+
+POLL_S = 0.001
+BOOT_TIMEOUT_S = 1.0
+
+_DBGMCU_CR = 0xE0042004  # RM0390 rev 6, 33.16.3
+_BKPT_MASK, _BKPT = 0xFF00, 0xBE00
+_DEMCR_TRCENA = 1 << 24
+
+
+class BoardUnderTest:
+    """A board in an open pyOCD session.
+
+    ``locate`` names code addresses of the running image in errors; it is replaced by ``boot``.
+    """
+
+    def __init__(self, session: Session, board: Board) -> None:
+        target = session.target
+        assert isinstance(target, SoCTarget)
+        self._session = session
+        self._target = target
+        self._board = board
+        self._time = time_source_of(session.probe)
+        self._sequence = 0
+        self._mailbox_address = 0
+        self._diagnosed = 0
+        self._locate: Locator = hex
+
+    # Memory
+
+    def read_word(self, address: int) -> int:
+        """Return the 32-bit word at ``address``."""
+        with pyocd_errors(f"reading {address:#010x}"):
+            return int(self._target.read32(address))
+
+    def read_halfword(self, address: int) -> int:
+        """Return the 16-bit halfword at ``address``."""
+        with pyocd_errors(f"reading {address:#010x}"):
+            return int(self._target.read16(address))
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``address``."""
+        with pyocd_errors(f"reading {size} bytes at {address:#010x}"):
+            return bytes(self._target.read_memory_block8(address, size))
+
+    def unique_id(self) -> str:
+        """Return the MCU's 96-bit unique id as 24 hexadecimal digits."""
+        return self.read(self._board.identity.unique_id_address, 12).hex()
+
+    # Flash
+
+    def flash(self, segments: Mapping[int, bytes]) -> int:
+        """Program ``segments`` (address to bytes) where the flash differs, read all of it back, and return the bytes that differed.
+
+        Raises FlashError. pyOCD erases and programs only the sectors that change.
+        """
+        stale = {address: data for address, data in segments.items() if self.read(address, len(data)) != data}
+        if not stale:
+            return 0
+        with pyocd_errors("resetting before flashing", FlashError):
+            self._target.reset_and_halt()
+        with pyocd_errors("programming the flash", FlashError):
+            loader = FlashLoader(self._session)
+            for address, data in segments.items():
+                loader.add_data(address, data)
+            loader.commit()
+        for address, data in segments.items():
+            written = self.read(address, len(data))
+            if written != data:
+                at = next(i for i, (a, b) in enumerate(zip(written, data, strict=True)) if a != b)
+                raise FlashError(
+                    f"the flash reads {written[at]:#04x} at {address + at:#010x} after programming, expected {data[at]:#04x}",
+                    hint="the sector may be worn out or write protected (option bytes)",
+                )
+        return sum(len(data) for data in stale.values())
+
+    # Running the harness
+
+    def boot(self, mailbox_address: int, image_id: tuple[int, int], locate: Locator) -> None:
+        """Reset, let the harness start, and check that it is the expected image. Raises BootError."""
+        self._mailbox_address, self._locate, self._sequence = mailbox_address, locate, 0
+        with pyocd_errors("resetting", BootError):
+            self._target.reset_and_halt()
+            self._target.write32(mailbox_address + mailbox.OFFSET["magic"], 0)
+            self._target.resume()
+        self._wait_halted(BOOT_TIMEOUT_S, "start-up", BootError)
+        report = self._report()
+        self._raise_fault(report)
+        if report.word("magic") != mailbox.MAGIC or report.word("state") != State.READY:
+            raise BootError(
+                f"the harness did not report ready: magic {report.word('magic'):#010x}, state {report.word('state')}, stopped at {self._where()}",
+                hint="power-cycle the board; a watchdog or boot pin may keep the flash from running",
+            )
+        if report.words("image_id") != image_id:
+            raise BootError(
+                "another image runs than the one that was flashed",
+                hint="check the boot configuration (BOOT0, option bytes)",
+            )
+
+    def next_sequence(self) -> int:
+        """Return the number for the next request."""
+        self._sequence += 1
+        return self._sequence
+
+    def run(self, request: Request, timeout_s: float) -> Report:
+        """Run one command attached, and return the mailbox. Raises RunTimeout, TargetFault, VerifyError."""
+        self._post(request)
+        with pyocd_errors("starting the run"):
+            self._target.resume()
+        self._wait_halted(timeout_s, f"{request.command.name.lower()} run", RunTimeout)
+        return self._finished(request)
+
+    def run_detached(self, request: Request) -> None:
+        """Start one command and let go: debug and trace bits cleared, debug port powered down. ``reattach`` ends it.
+
+        C_DEBUGEN is cleared by the very write that lets the core run (ARM DDI 0403E.e C1.6.2).
+        """
+        self._post(request)
+        with pyocd_errors("releasing the debug port"):
+            core = self._target.selected_core_or_raise
+            core.flush()
+            self._target.write32(_DBGMCU_CR, 0)
+            demcr = self._target.read32(CortexM.DEMCR)
+            self._target.write32(CortexM.DEMCR, demcr & ~_DEMCR_TRCENA)
+            self._target.write32(CortexM.DHCSR, CortexM.DBGKEY)
+            self._target.flush()
+            self._target.dp.power_down_debug()
+
+    def reattach(self, request: Request, timeout_s: float) -> Report:
+        """Take the debug port again without reset, wait until ``request`` is done and the core stopped, and return the mailbox.
+
+        Raises DebugProbeError, RunTimeout, TargetFault, VerifyError.
+        """
+        with pyocd_errors("taking the debug port again"):
+            self._target.dp.power_up_debug()
+            for access_port in self._target.aps.values():
+                access_port._invalidate_cache()  # noqa: SLF001  the port's registers may have been lost with its power
+            self._target.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
+        # The harness runs into its breakpoint by itself once it is done and sees C_DEBUGEN.
+        self._wait_halted(timeout_s, "energy run", RunTimeout)
+        return self._finished(request)
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass by the target's clock."""
+        self._time.sleep(seconds)
+
+    # Helpers
+
+    def _post(self, request: Request) -> None:
+        self._diagnosed = len(diagnoses_of(self._session.probe))
+        with pyocd_errors("writing the mailbox"):
+            for name, word in request.words().items():
+                self._target.write32(self._mailbox_address + mailbox.OFFSET[name], word)
+            pc = self._target.read_core_register("pc")
+            if self._target.read16(pc) & _BKPT_MASK == _BKPT:
+                self._target.write_core_register("pc", pc + 2)
+
+    def _report(self) -> Report:
+        return Report(self.read(self._mailbox_address, mailbox.SIZE_BYTES))
+
+    def _finished(self, request: Request) -> Report:
+        report = self._report()
+        self._raise_fault(report)
+        if (
+            report.word("magic") != mailbox.MAGIC
+            or report.word("done_sequence") != request.sequence
+            or report.word("state") != State.DONE
+        ):
+            raise MailboxCorrupt(
+                f"the target stopped at {self._where()} with magic {report.word('magic'):#010x}, state {report.word('state')}, "
+                f"command {report.word('done_sequence')} done; expected command {request.sequence}",
+                hint="the mailbox was overwritten, or the target was reset; run it again",
+            )
+        self._raise_target_error(report)
+        return report
+
+    def _wait_halted(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:
+        deadline = self._time.monotonic() + timeout_s
+        with pyocd_errors(f"waiting for the {what}"):
+            while True:
+                state = self._target.get_state()
+                if state is Target.State.HALTED:
+                    return
+                if state is Target.State.LOCKUP or self._time.monotonic() > deadline:
+                    break
+                self._time.sleep(POLL_S)
+        self._give_up(timeout_s, what, error_class)
+
+    def _give_up(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:
+        """Halt a target that does not stop by itself, and say where it was."""
+        with pyocd_errors(f"halting the target, which did not finish the {what}"):
+            self._target.halt()
+        self._raise_fault(self._report())
+        raise error_class(
+            f"the target did not finish the {what} within {timeout_s:.3g} s; it was at {self._where()}",
+            hint="an endless loop in the kernel, or a clock far slower than asked for",
+        )
+
+    def _where(self) -> str:
+        with pyocd_errors("reading the program counter"):
+            pc = int(self._target.read_core_register("pc"))
+        return self._locate(pc)
+
+    def _raise_fault(self, report: Report) -> None:
+        if report.word("state") != State.FAULT:
+            return
+        fault = Fault(
+            cfsr=report.word("fault_cfsr"),
+            hfsr=report.word("fault_hfsr"),
+            mmfar=report.word("fault_mmfar"),
+            bfar=report.word("fault_bfar"),
+            sp=report.word("fault_sp"),
+            exc_return=report.word("fault_exc_return"),
+            frame=report.words("fault_frame") if report.word("fault_frame_valid") else None,
+        )
+        where = self._locate(fault.frame[6]) if fault.frame else f"an unknown place: stack overflow, SP {fault.sp:#010x}"
+        detail = "\n".join([fault.describe(self._locate), *self._diagnoses()])
+        raise TargetFault(f"the target took a fault at {where}", detail=detail)
+
+    def _raise_target_error(self, report: Report) -> None:
+        code = report.word("error")
+        if code != TargetErrorCode.NONE:
+            known = code in tuple(TargetErrorCode)
+            text = mailbox.EXPLANATION[TargetErrorCode(code)] if known else f"unknown error code {code}"
+            raise VerifyError(f"the target gave up: {text}", detail="\n".join(self._diagnoses()))
+
+    def _diagnoses(self) -> list[str]:
+        """Return what the probe has to say about the run that just failed."""
+        return [f"virtual board: {text}" for text in diagnoses_of(self._session.probe)[self._diagnosed :]]

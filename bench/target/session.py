@@ -1,0 +1,109 @@
+"""Opens a debug session on the one board that a station names, and refuses any other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyocd.core import exceptions
+from pyocd.core.helpers import ConnectHelper
+from pyocd.core.session import Session
+from pyocd.probe.debug_probe import DebugProbe
+
+from bench.domain.board import Board
+from bench.domain.station import Station
+from bench.errors import DebugProbeError, IdentifyError
+from bench.target.board_under_test import BoardUnderTest
+from bench.target.probe_aids import has_own_time
+from bench.target.pyocd_errors import pyocd_errors
+from bench.target.stm32 import register_targets
+
+_DEV_ID = 0xFFF
+RESET_SETTLE_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def connected_probes() -> list[tuple[str, str]]:
+    """Return (unique id, description) of every debug probe pyOCD sees, virtual ones too."""
+    probes: list[DebugProbe] = ConnectHelper.get_all_connected_probes(blocking=False)
+    return sorted((probe.unique_id, probe.description) for probe in probes)
+
+
+@contextmanager
+def open_board(station: Station, board: Board) -> Iterator[BoardUnderTest]:
+    """Connect to the board of ``station``, halted and identified; let go of it at the end.
+
+    Raises DebugProbeError where the probe is missing, in use or does not connect, and IdentifyError where the MCU is not the described one.
+    """
+    register_targets()
+    session = _session(station, board)
+    try:
+        session.open()
+    except (exceptions.Error, OSError) as error:
+        session.close()
+        raise DebugProbeError(
+            f"cannot connect to {board.product} through probe {station.debug_probe}: {error}",
+            hint="check power, cable and the IDD jumper; `bench doctor` looks at all of them; another program may hold the probe",
+        ) from error
+    try:
+        with pyocd_errors(f"talking to {board.product}"):
+            under_test = BoardUnderTest(session, board)
+            identify(under_test, station, board)
+        yield under_test
+    finally:
+        try:
+            session.close()
+        except (exceptions.Error, OSError) as error:
+            logger.warning("closing the session on %s: %s", station.debug_probe, error)
+
+
+def _session(station: Station, board: Board) -> Session:
+    probes = [
+        p
+        for p in ConnectHelper.get_all_connected_probes(blocking=False, unique_id=station.debug_probe)
+        if p.unique_id == station.debug_probe
+    ]
+    if not probes:
+        known = ", ".join(uid for uid, _ in connected_probes()) or "none"
+        raise DebugProbeError(
+            f"debug probe {station.debug_probe} of station {station.name} is not connected",
+            hint=f"pyOCD lists: {known}; `pyocd list` shows them",
+        )
+    return Session(
+        probes[0],
+        options={
+            "target_override": board.pyocd_target,
+            "connect_mode": "halt",
+            "resume_on_disconnect": False,
+            "smart_flash": True,
+            "keep_unwritten": True,
+            "chip_erase": "sector",
+            "hide_programming_progress": True,
+            # Time for a real board to come up after a reset; a virtual one has its own time.
+            "reset.post_delay": 0.0 if has_own_time(probes[0]) else RESET_SETTLE_S,
+        },
+    )
+
+
+def identify(under_test: BoardUnderTest, station: Station, board: Board) -> None:
+    """Compare device id, flash size and, where the station is bound to one chip, the unique id. Raises IdentifyError; nothing is written."""
+    dev_id = under_test.read_word(board.identity.idcode_address) & _DEV_ID
+    if dev_id != board.identity.dev_id:
+        raise IdentifyError(
+            f"probe {station.debug_probe} is connected to an MCU with device id {dev_id:#05x}; {board.mcu} has {board.identity.dev_id:#05x}",
+            hint=f"station {station.name} is described as {board.product}: correct the station or plug in the right board. Nothing was flashed",
+        )
+    flash_kib = under_test.read_halfword(board.identity.flash_size_address)
+    if flash_kib * 1024 != board.flash.size_bytes:
+        raise IdentifyError(
+            f"the MCU has {flash_kib} KiB of flash, {board.mcu} has {board.flash.size_bytes // 1024} KiB",
+            hint="another member of the family: describe it in a board file of its own. Nothing was flashed",
+        )
+    unique_id = under_test.unique_id()
+    if station.mcu_unique_id is not None and unique_id != station.mcu_unique_id.lower():
+        raise IdentifyError(
+            f"the MCU's unique id is {unique_id}, station {station.name} is bound to {station.mcu_unique_id.lower()}",
+            hint="two boards were swapped, or the station's mcu_unique_id needs an update. Nothing was flashed",
+        )
