@@ -1,0 +1,142 @@
+"""What a current probe is: six methods, and the values that pass through them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import ParameterError, ProbeRangeError
+from bench.units import format_si
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """Data-sheet figures of a probe in the mode its driver uses; ``source`` names the documents.
+
+    ``gain_error`` (relative) and ``offset_error_a`` of the current, ``vdd_error`` of the supply voltage and ``timebase_error`` of the
+    sample clock (both relative) are limits, not standard deviations: treat them as the
+    half-widths of rectangular distributions.
+    """
+
+    model: str
+    min_current_a: float
+    max_current_a: float
+    max_sample_rate_hz: float
+    bandwidth_hz: float
+    gain_error: float
+    offset_error_a: float
+    vdd_error: float
+    timebase_error: float
+    vdd_range_v: tuple[float, float]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRequest:
+    """What to acquire: ``duration_s`` from the rising edge of the trigger input on.
+
+    The edge must come within ``trigger_timeout_s``.
+    """
+
+    sample_rate_hz: float
+    duration_s: float
+    trigger_timeout_s: float
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate_hz", "duration_s", "trigger_timeout_s"):
+            value = getattr(self, name)
+            if not 0.0 < value < float("inf"):
+                raise ParameterError(f"{name} is {value}, must be positive and finite", hint=f"give a positive {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One triggered acquisition, complete and checked.
+
+    ``current_a`` (n,) float32: sample k is the mean over [k, k + 1] / ``sample_rate_hz`` after the rising edge, by the
+    probe's clock. ``trigger_fall_s``: when the trigger input fell again, seconds after the rise by the probe's clock,
+    known to within half of ``trigger_resolution_s`` either way. ``vdd_v`` was measured by the probe in this capture
+    when ``vdd_measured``, else it is what was set.
+    ``temperature_degc``: the probe's own, where it tells.
+    """
+
+    sample_rate_hz: float
+    current_a: NDArray[np.float32]
+    trigger_fall_s: float
+    trigger_resolution_s: float
+    vdd_v: float
+    vdd_measured: bool
+    temperature_degc: float | None
+
+
+class CurrentProbe(ABC):
+    """Supplies the target through its IDD jumper and samples the current, triggered by a pin of the target.
+
+    The order of calls is open, power_on, then any number of arm + collect, power_off, close. Every method raises a
+    CurrentProbeError (ProbeTimeout, ProbeProtocolError, ProbeDisconnected; collect also ProbeSaturated and SamplesLost)
+    and leaves the probe ready for another ``arm`` unless it is gone. No method returns a doubtful number.
+    """
+
+    spec: ClassVar[ProbeSpec]
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect and set up; does not change the target's supply."""
+
+    @abstractmethod
+    def power_on(self, vdd_v: float) -> None:
+        """Supply the target with ``vdd_v``. Raises ParameterError outside ``spec.vdd_range_v``."""
+
+    @abstractmethod
+    def power_off(self) -> None:
+        """Cut the target's supply."""
+
+    @abstractmethod
+    def arm(self, request: CaptureRequest) -> None:
+        """Be ready for the next rising edge of the trigger input. Raises ParameterError for what it cannot do."""
+
+    @abstractmethod
+    def collect(self) -> Capture:
+        """Wait for the armed acquisition to end and return it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect; the target's supply stays as it is. Never raises, may be called twice."""
+
+
+_LARGER_PROBES: tuple[tuple[str, float], ...] = (
+    ("X-NUCLEO-LPM01A", 0.05),  # UM2243, dynamic mode
+    ("STLINK-V3PWR", 0.55),  # data brief: four ranges up to 550 mA
+    ("Nordic PPK2", 1.0),  # PPK2 user guide: 1 A ampere-meter mode
+    ("Joulescope JS220", 3.0),  # JS220 user's guide: 3 A continuous
+)
+
+
+def check_range(spec: ProbeSpec, expected_current_a: float) -> None:
+    """Raise ProbeRangeError when ``expected_current_a``, allowing for the gain error, is outside the probe's range.
+
+    To be asked before a point is measured; the error names probes that can.
+    """
+    if spec.min_current_a <= expected_current_a and expected_current_a * (1 + spec.gain_error) <= spec.max_current_a:
+        return
+    others = [
+        f"{name} (to {format_si(limit_a, 'A')})"
+        for name, limit_a in _LARGER_PROBES
+        if limit_a > max(spec.max_current_a, expected_current_a) and name != spec.model
+    ]
+    if expected_current_a < spec.min_current_a:
+        hint = "use a probe with a lower range, or a clock at which the target draws more"
+    elif others:
+        hint = f"use another probe: {', '.join(others)}; or a slower clock"
+    else:
+        hint = "no known probe goes that far; use a slower clock"
+    raise ProbeRangeError(
+        f"expected {format_si(expected_current_a, 'A')}, but {spec.model} measures "
+        f"{format_si(spec.min_current_a, 'A')} to {format_si(spec.max_current_a, 'A')} "
+        f"(gain error up to {spec.gain_error:.1%})",
+        hint=hint,
+    )

@@ -1,0 +1,54 @@
+"""The current probes by name.
+
+Third parties add theirs through the entry point group ``bench.probes`` (name = a CurrentProbe class,
+which is called with the URL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from bench.errors import ConfigurationError, UnknownName
+from bench.probes.base import CurrentProbe
+
+GROUP = "bench.probes"
+_OWN = (EntryPoint("lpm01a", "bench.probes.lpm01a:Lpm01a", GROUP),)
+
+
+def _all() -> dict[str, EntryPoint]:
+    # Our own come last: no plug-in may silently take a built-in name.
+    return {entry.name: entry for entry in (*entry_points(group=GROUP), *_OWN)}
+
+
+def probe_names() -> list[str]:
+    """The names that ``probe_by_name`` knows, sorted."""
+    return sorted(_all())
+
+
+def probe_by_name(name: str) -> type[CurrentProbe]:
+    """Return the probe class called ``name``; its ``spec`` can be read without an instance.
+
+    Raises UnknownName, or ConfigurationError when a plug-in cannot be imported or is no CurrentProbe.
+    """
+    known = _all()
+    if name not in known:
+        raise UnknownName.among("current probe", name, sorted(known))
+    try:
+        found = known[name].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"current probe {name!r} cannot be loaded from {known[name].value}: {error}",
+            hint="reinstall the package that provides it",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, CurrentProbe)):
+        raise ConfigurationError(
+            f"current probe {name!r}: {known[name].value} is not a CurrentProbe", hint="fix its entry point"
+        )
+    return found
+
+
+def create_probe(name: str, url: str) -> CurrentProbe:
+    """Return an unopened probe ``name`` on ``url``, a device file or pyserial URL. Raises as ``probe_by_name``."""
+    return cast(Callable[[str], CurrentProbe], probe_by_name(name))(url)

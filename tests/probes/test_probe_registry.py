@@ -1,0 +1,105 @@
+"""Conformance of every registered probe, and the range check."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+import serial
+
+from bench.errors import ConfigurationError, ParameterError, ProbeDisconnected, ProbeRangeError, UnknownName
+from bench.probes import registry, serial_port
+from bench.probes.base import CaptureRequest, CurrentProbe, check_range
+from bench.probes.lpm01a import Lpm01a
+from bench.probes.registry import create_probe, probe_by_name, probe_names
+from bench.probes.serial_port import open_serial
+
+
+@pytest.mark.parametrize("name", probe_names())
+def test_every_probe_conforms(name: str) -> None:
+    probe = create_probe(name, "/dev/null/nothing")
+    spec = probe.spec
+    assert isinstance(probe, CurrentProbe)
+    assert 0 < spec.min_current_a < spec.max_current_a
+    assert 0 <= spec.gain_error < 1
+    assert spec.offset_error_a >= 0
+    assert spec.max_sample_rate_hz > 0
+    assert spec.bandwidth_hz > 0
+    assert 0 < spec.vdd_range_v[0] < spec.vdd_range_v[1]
+    assert spec.source
+    with pytest.raises(ProbeDisconnected) as caught:
+        probe.open()
+    assert caught.value.hint
+    probe.close()
+
+
+def test_six_methods() -> None:
+    assert len(CurrentProbe.__abstractmethods__) == 6
+
+
+def test_lpm01a_is_there() -> None:
+    assert probe_by_name("lpm01a") is Lpm01a
+    with pytest.raises(UnknownName, match="Did you mean 'lpm01a'"):
+        probe_by_name("lpm01")
+
+
+def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        EntryPoint("mine", "bench.probes.lpm01a:Lpm01a", registry.GROUP),
+        EntryPoint("lpm01a", "nowhere:Fake", registry.GROUP),
+        EntryPoint("broken", "nowhere:Fake", registry.GROUP),
+        EntryPoint("other", "bench.errors:BenchError", registry.GROUP),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    assert probe_names() == ["broken", "lpm01a", "mine", "other"]
+    assert probe_by_name("mine") is Lpm01a
+    assert probe_by_name("lpm01a") is Lpm01a
+    for name in ("broken", "other"):
+        with pytest.raises(ConfigurationError, match=name):
+            probe_by_name(name)
+
+
+@pytest.mark.parametrize("current_a", [100e-9, 1e-3, 49e-3])
+def test_in_range(current_a: float) -> None:
+    check_range(Lpm01a.spec, current_a)
+
+
+@pytest.mark.parametrize(
+    ("current_a", "hint"),
+    [
+        (49.5e-3, "STLINK-V3PWR"),
+        (100e-3, "STLINK-V3PWR"),
+        (0.7, "PPK2"),
+        (5.0, "no known"),
+        (1e-9, "lower range"),
+        (float("nan"), ""),
+    ],
+)
+def test_out_of_range_names_another_probe(current_a: float, hint: str) -> None:
+    with pytest.raises(ProbeRangeError, match="X-NUCLEO-LPM01A") as caught:
+        check_range(Lpm01a.spec, current_a)
+    assert hint in caught.value.hint
+    assert "LPM01A" not in caught.value.hint
+
+
+@pytest.mark.parametrize("values", [(0, 1, 1), (1, -1, 1), (1, 1, float("inf")), (float("nan"), 1, 1)])
+def test_requests_are_checked_at_birth(values: tuple[float, float, float]) -> None:
+    with pytest.raises(ParameterError):
+        CaptureRequest(*values)
+
+
+def test_urls_nobody_handles() -> None:
+    with pytest.raises(ConfigurationError, match="carrier-pigeon"):
+        open_serial("carrier-pigeon://x", 9600)
+    with pytest.raises(ProbeDisconnected, match="cannot open"):
+        open_serial("/dev/does-not-exist", 9600)
+
+
+def test_url_handlers_come_from_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial, "protocol_handler_packages", ["serial.urlhandler"])
+    entries = [EntryPoint("theirs", "some.package", serial_port.PROTOCOL_GROUP)]
+    monkeypatch.setattr(serial_port, "entry_points", lambda group: entries)
+    for _ in range(2):
+        serial_port.register_protocols()
+    # By name alone: nothing of that name could have been imported.
+    assert serial.protocol_handler_packages == ["serial.urlhandler", "some.package"]
