@@ -1,0 +1,72 @@
+"""Look-up tables as CSV (RFC 4180, but with plain newlines): the contract's columns in order, '.' decimal, UTF-8, empty = not applicable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from bench.domain.lut import COLUMNS, LutRow
+from bench.errors import ConfigurationError
+from bench.lut.values import TYPES, BadValue, build, check_columns, checked, from_text, to_text
+
+_SPECIAL = re.compile(r'[,"\r\n]')
+
+
+def write(file: BinaryIO, rows: Iterable[LutRow]) -> int:
+    """Write ``rows`` and return their number."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    text.write(",".join(COLUMNS) + "\n")
+    count = 0
+    for row in rows:
+        checked(row)
+        text.write(",".join(_cell(to_text(getattr(row, name))) for name in COLUMNS) + "\n")
+        count += 1
+    text.flush()
+    text.detach()
+    return count
+
+
+def _cell(text: str) -> str:
+    """Quote ``text`` where needed; the csv module's writer forgets a carriage return when lines end in a plain newline."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def read(file: BinaryIO, name: str) -> Iterator[LutRow]:
+    """Yield the rows of ``file``, called ``name`` in errors. Raises ConfigurationError with line and column."""
+    # A spreadsheet may have put a byte order mark first.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise ConfigurationError(f"{name} is empty", hint="a look-up table begins with a line of column names")
+        check_columns(header, f"{name}, line 1")
+        start = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield _row(header, cells, f"{name}, line {start}")
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise ConfigurationError(
+            f"{name}, line {reader.line_num}: {error}", hint="the file is not a CSV file"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{name}, near line {reader.line_num + 1}: {error.reason}", hint="save the file as UTF-8"
+        ) from None
+
+
+def _row(header: list[str], cells: list[str], where: str) -> LutRow:
+    if len(cells) != len(header):
+        raise ConfigurationError(
+            f"{where}: {len(cells)} cells instead of {len(header)}",
+            hint="separate by commas, quote texts that hold one",
+        )
+    texts = dict(zip(header, cells, strict=True))
+    try:
+        return build({column.name: from_text(column, texts[column.name]) for column in TYPES})
+    except BadValue as error:
+        raise ConfigurationError(f"{where}, {error}") from None

@@ -1,0 +1,12 @@
+"""The database: SQLite by default, PostgreSQL by URL. Domain values in, domain values out.
+
+with open_store("sqlite:///measurements.db") as store:
+    number = store.repository.record(run)
+"""
+
+from bench.store.check import Report
+from bench.store.repository import Counts, Known, Repository, StoredRun
+from bench.store.selection import Selection
+from bench.store.store import Store, Upgrade, open_store
+
+__all__ = ["Counts", "Known", "Report", "Repository", "Selection", "Store", "StoredRun", "Upgrade", "open_store"]
