@@ -1,0 +1,355 @@
+"""A virtual board: emulated core, SoC, supply and virtual time in one, as its debugger and its instruments see it."""
+
+from __future__ import annotations
+
+import mmap
+import random
+import threading
+import zlib
+from collections.abc import Callable
+
+from bench.virtual.clock import VirtualClock
+from bench.virtual.cpu import AccessFault, CoreTiming, Cpu, Memory, StopReason, allocate
+from bench.virtual.soc import flash, stm32f446
+from bench.virtual.soc.context import Diagnoses
+from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
+from bench.virtual.soc.identity import DBG_LOW_POWER
+from bench.virtual.soc.rcc import HSI_HZ
+from bench.virtual.supply import Activity, CurrentModel, OperatingState, SimpleCurrentModel
+from bench.virtual.timeline import Timeline
+
+MIN_VDD_V = 1.7
+"""Below this the brown-out circuit holds the chip in reset (DS10693 rev 10 table 16); here: off."""
+
+_SLICE_S = 5e-3
+"""Longest stretch the core runs in one go, so that another thread gets its turn."""
+_POLL_S = 1e-3
+"""How long a running core runs each time the debugger looks whether it has stopped."""
+_HARD_FAULT = 3
+
+
+class _Bus:
+    """Stands in for the SoC while the core, which the SoC needs, is being made."""
+
+    soc: stm32f446.Stm32F446
+
+    def read(self, address: int, size: int) -> int:
+        """See Stm32F446.read."""
+        return self.soc.read(address, size)
+
+    def write(self, address: int, size: int, value: int) -> None:
+        """See Stm32F446.write."""
+        self.soc.write(address, size, value)
+
+
+class VirtualBoard:
+    """One powered board with an STM32F446 on it. Thread-safe: every public method takes the board's lock.
+
+    ``diagnoses`` lists, oldest first, the mistakes of the firmware that the board noticed; each cites the manual.
+    """
+
+    def __init__(self, unique_id: str, flash_data: mmap.mmap | bytearray, timing: CoreTiming, *, trigger_pin: str = "PF13",
+                 vdd_v: float = 3.3, model: CurrentModel | None = None) -> None:  # fmt: skip
+        """``flash_data`` holds the 512 KiB of flash; it is written in place. ``timing`` is the core's timing model."""
+        self.unique_id = unique_id
+        self.trigger_pin = trigger_pin
+        self.vdd_v = vdd_v
+        self._lock = threading.RLock()
+        self._model = model or SimpleCurrentModel()
+        self._log = Diagnoses(unique_id)
+        bus = _Bus()
+        self._sram = allocate(stm32f446.SRAM_SIZE)
+        memories = [
+            Memory(flash.ARRAY_BASE, flash.SIZE, True, False, flash_data, "flash", aliases=(0,)),
+            Memory(stm32f446.SRAM_BASE, stm32f446.SRAM_SIZE, True, True, self._sram, "ram"),
+        ]
+        self.cpu = Cpu(memories, stm32f446.MMIO, bus, timing)
+        self._time = VirtualClock(lambda: self.cpu.cycles, HSI_HZ)
+        self._running = False
+        self._stop_asked = False
+        self._powered = True
+        self._reset_held = False
+        self._port_powered = False
+        self._activity = Activity.RESET
+        self._timeline = Timeline()
+        self._accounted_s = 0.0
+        self._current_a = 0.0
+        self.soc = bus.soc = stm32f446.Stm32F446(
+            self.cpu,
+            self._time,
+            self._log,
+            unique_id,
+            lambda: self.vdd_v,
+            self._state_changed,
+            self._pin_changed,
+            self._stop_core,
+        )
+        self._power_up()
+
+    # What instruments see
+
+    @property
+    def time_s(self) -> float:
+        """Virtual seconds since the board was made."""
+        return self._time.now_s
+
+    @property
+    def timeline(self) -> Timeline:
+        """The record of current and pins, complete up to ``time_s``."""
+        with self._lock:
+            self._account()
+            return self._timeline
+
+    @property
+    def diagnoses(self) -> list[str]:
+        """Mistakes of the firmware."""
+        return self._log.texts
+
+    @property
+    def powered(self) -> bool:
+        """Whether the supply is on."""
+        return self._powered
+
+    @property
+    def state(self) -> OperatingState:
+        """What the supply current depends on, now."""
+        soc = self.soc
+        return OperatingState(
+            activity=self._activity, hclk_hz=soc.clocks.hclk_hz, source=soc.clocks.source, voltage_scale=soc.power.voltage_scale,
+            over_drive=soc.power.over_drive, wait_states=soc.flash.wait_states, prefetch=soc.flash.prefetch,
+            flash_cache=all(soc.flash.caches), debug_powered=self.debug_attached,
+            low_power_debug=bool(soc.dbgmcu["CR"].value & DBG_LOW_POWER),
+        )  # fmt: skip
+
+    @property
+    def debug_attached(self) -> bool:
+        """Whether debug logic draws current: the debug port is powered up, or halting debug is enabled."""
+        return self._port_powered or self.soc.debug.enabled
+
+    def set_supply(self, volts: float | None) -> None:
+        """Change the supply; None, or less than 1.7 V, is off: core state, RAM and registers are lost. Raises ValueError above 3.6 V."""
+        if volts is not None and volts > 3.6:
+            raise ValueError(
+                f"{volts:g} V is above 3.6 V, the most an STM32F446 stands in operation (DS10693 table 16)"
+            )
+        with self._lock:
+            self._account()
+            was_powered = self._powered
+            self._powered = volts is not None and volts >= MIN_VDD_V
+            self.vdd_v = volts or 0.0
+            if self._powered and not was_powered:
+                self._power_up()
+            elif was_powered and not self._powered:
+                self._port_powered = False
+                for pin in self.soc.ports.values():
+                    pin.reset()
+                self._state_changed()
+            elif self._powered:
+                self._check_supply()
+
+    def _check_supply(self) -> None:
+        try:
+            self.soc.check_limits()
+        except AccessFault:
+            self.cpu.system.pend(_HARD_FAULT)
+
+    def _power_up(self) -> None:
+        # SRAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
+        self._sram[:] = random.Random(zlib.crc32(self.unique_id.encode())).randbytes(stm32f446.SRAM_SIZE)
+        self.cpu.invalidate_code(stm32f446.SRAM_BASE, stm32f446.SRAM_SIZE)
+        self.soc.power_on_reset()
+
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass: the core runs, sleeps or stays halted. Raises ValueError for a negative time."""
+        if seconds < 0:
+            raise ValueError(f"time does not run backwards ({seconds} s)")
+        until_s = self.time_s + seconds
+        while True:
+            with self._lock:
+                left_s = until_s - self.time_s
+                # Less than a cycle is not worth running; whole cycles may also end a hair late.
+                if left_s * self._time.hclk_hz < 0.5:
+                    self._account()
+                    return
+                self._pass(until_s)
+
+    def advance_until(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Let time pass, a millisecond at a time, until ``condition()`` or ``limit_s`` has passed; return whether it came true."""
+        deadline_s = self.time_s + limit_s
+        while not condition():
+            left_s = deadline_s - self.time_s
+            if left_s <= 1e-12:
+                return False
+            self.advance(min(_POLL_S, left_s))
+        return True
+
+    def _is_still(self) -> bool:
+        """Whether the core makes no cycles, and nothing but a debugger or the supply can change that."""
+        return not self._powered or self._reset_held or self.soc.debug.halted or self.cpu.locked_up
+
+    def _pass(self, until_s: float) -> None:
+        """Let time pass up to ``until_s`` at the most: one stretch of running, sleeping or standing still."""
+        if self._is_still():
+            event_s = self.soc.next_event_s if self._powered else None
+            self._skip(min(until_s, event_s) if event_s is not None else until_s)
+            return
+        self.soc.sync()
+        event_s = self.soc.next_event_s
+        stop_s = until_s if event_s is None else min(until_s, event_s)
+        if self.cpu.sleeping:
+            self._set_activity(Activity.SLEEP)
+            before = self.cpu.cycles
+            reason = self._run(1)
+            if reason is StopReason.SLEEP and self.cpu.cycles == before:
+                self._skip(stop_s)
+                return
+        else:
+            reason = self._run(self._time.cycles_until(min(stop_s, self.time_s + _SLICE_S)))
+        self._stopped(reason)
+
+    def _run(self, cycles: int) -> StopReason:
+        if not self.cpu.sleeping:
+            self._set_activity(Activity.RUN)
+        self._stop_asked = False
+        self._running = True
+        try:
+            return self.cpu.run(cycles)
+        finally:
+            self._running = False
+
+    def _stopped(self, reason: StopReason) -> None:
+        if reason is StopReason.BREAKPOINT:
+            self.soc.debug.enter(DFSR_BKPT)
+        elif reason is StopReason.HALT_REQUEST and not self._stop_asked:
+            self.soc.debug.enter(DFSR_VCATCH)
+        elif reason is StopReason.LOCKUP:
+            self._note_lockup()
+        self._state_changed()
+
+    def _note_lockup(self) -> None:
+        # An erased flash cannot do otherwise, and is nobody's mistake.
+        if self.cpu.read_memory(flash.ARRAY_BASE, 8) != b"\xff" * 8:
+            self._log.note("the core locked up: a fault while handling a fault (DDI 0403E B1.5.15)")
+
+    def _skip(self, until_s: float) -> None:
+        self._state_changed()
+        self._time.skip(max(0.0, until_s - self.time_s))
+        if self._powered:
+            self.soc.sync()
+
+    def _stop_core(self) -> None:
+        """End the run that is under way: a timer's next event has moved, or the core was halted."""
+        if self._running:
+            self._stop_asked = True
+            self.cpu.request_halt()
+
+    # Current and pins
+
+    def _set_activity(self, activity: Activity) -> None:
+        if activity is not self._activity:
+            self._account()
+            self._activity = activity
+            self._current_a = self._model.current_a(self.state)
+
+    def _state_changed(self) -> None:
+        """Something that the current depends on may have changed."""
+        self._account()
+        if not self._powered:
+            self._activity = Activity.OFF
+        elif self._reset_held:
+            self._activity = Activity.RESET
+        elif self.soc.debug.halted:
+            self._activity = Activity.HALTED
+        else:
+            self._activity = Activity.SLEEP if self.cpu.sleeping else Activity.RUN
+        self._current_a = self._model.current_a(self.state)
+
+    def _account(self) -> None:
+        now_s = self.time_s
+        if now_s > self._accounted_s:
+            self._timeline.append(self._accounted_s, now_s, self._current_a)
+            self._accounted_s = now_s
+
+    def _pin_changed(self, pin: str, level: bool) -> None:
+        self._timeline.add_level(pin, self.time_s, level)
+
+    # What the debug probe sees
+
+    def set_debug_port(self, powered: bool) -> None:
+        """The debug port was powered up or down (CDBGPWRUPREQ)."""
+        with self._lock:
+            self._account()
+            self._port_powered = powered
+            self._state_changed()
+
+    def assert_reset(self, asserted: bool) -> None:
+        """Pull or release the NRST pin. The debug components keep their state, a reset catch set meanwhile holds."""
+        with self._lock:
+            if asserted == self._reset_held or not self._powered:
+                return
+            self._account()
+            self._reset_held = asserted
+            if asserted:
+                self.soc.system_reset(software=False)
+            else:
+                self.soc.core_reset()
+
+    @property
+    def reset_asserted(self) -> bool:
+        """Whether NRST is low."""
+        return self._reset_held
+
+    def debug_read(self, address: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes through the access port. Raises AccessFault.
+
+        A look at DHCSR lets a running core run on for a millisecond: whoever waits for a halt makes time pass.
+        """
+        with self._lock:
+            if address == DHCSR and not self._is_still():
+                self.advance(_POLL_S)
+            data = self._memory_read(address, size)
+            return self.soc.debug_read(address, size) if data is None else int.from_bytes(data, "little")
+
+    def debug_write(self, address: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes through the access port. Raises AccessFault."""
+        with self._lock:
+            if self._in_sram(address, size):
+                self.cpu.write_memory(address, value.to_bytes(size, "little"))
+                return
+            self._account()
+            self.soc.debug_write(address, size, value)
+            if self.soc.debug.step_requested:
+                self._set_activity(Activity.RUN)
+                self.soc.debug.step()
+                self.soc.sync()
+
+    def debug_read_block(self, address: int, size: int) -> bytes:
+        """Read ``size`` bytes, word by word where there is no memory. Raises AccessFault."""
+        with self._lock:
+            data = self._memory_read(address, size)
+            if data is not None:
+                return data
+            step = 4 if address % 4 == 0 and size % 4 == 0 else 1
+            return b"".join(
+                self.debug_read(at, step).to_bytes(step, "little") for at in range(address, address + size, step)
+            )
+
+    def debug_write_block(self, address: int, data: bytes) -> None:
+        """Write bytes, word by word where there is no RAM. Raises AccessFault."""
+        with self._lock:
+            if self._in_sram(address, len(data)):
+                self.cpu.write_memory(address, data)
+                return
+            step = 4 if address % 4 == 0 and len(data) % 4 == 0 else 1
+            for at in range(0, len(data), step):
+                self.debug_write(address + at, step, int.from_bytes(data[at : at + step], "little"))
+
+    @staticmethod
+    def _in_sram(address: int, size: int) -> bool:
+        return address >= stm32f446.SRAM_BASE and address + size <= stm32f446.SRAM_BASE + stm32f446.SRAM_SIZE
+
+    def _memory_read(self, address: int, size: int) -> bytes | None:
+        in_flash = any(base <= address and address + size <= base + flash.SIZE for base in (0, flash.ARRAY_BASE))
+        return self.cpu.read_memory(address, size) if in_flash or self._in_sram(address, size) else None

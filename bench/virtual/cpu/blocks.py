@@ -1,0 +1,332 @@
+"""The table of basic blocks: what they cost, what has to be checked in them, and how far into one the core is.
+
+Blocks are the emulator's translation blocks: straight-line code up to a branch or a 1 KB page's end. A block is charged as a whole when
+it is entered; the cycle at an instruction inside it is that total less what lies behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.virtual.cpu import native as at
+from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, plan_accesses
+from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
+from bench.virtual.cpu.interface import PAGE_BYTES
+from bench.virtual.cpu.timing import CodeBlock, CoreTiming, EdgeCost
+
+_MASK_CHANGES = ("cps", "msr")
+_NOTHING = EdgeCost(0, (), (), 0)
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """One block: ``index`` in the native table, its decoded instructions, and what is checked at its entry."""
+
+    index: int
+    code: CodeBlock
+    instructions: tuple[Instruction, ...]
+    plan: AccessPlan
+    first_line: int = -1
+
+    def instruction_index(self, address: int) -> int:
+        """Index of the instruction at ``address``. Raises ValueError when the block has none there."""
+        for index, instruction in enumerate(self.instructions):
+            if instruction.address == address:
+                return index
+        raise ValueError(f"no instruction at {address:#x} in the block at {self.code.address:#x}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckMode:
+    """What blocks are checked for: changing it means forgetting all of them."""
+
+    flash_reads: bool = False
+    unaligned_traps: bool = False
+    divide_traps: bool = False
+
+
+class BlockTable:
+    """Blocks and edges, in the native tables and in Python.
+
+    ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None. Watches (native code hooks) that
+    blocks need are collected in ``wanted``: the caller installs them outside the emulation.
+    """
+
+    def __init__(
+        self,
+        state: NDArray[np.int64],
+        timing: CoreTiming,
+        fetch: Callable[[int, int], bytes],
+        flash_offset: Callable[[int], int | None],
+    ) -> None:
+        self._state = state
+        self._timing = timing
+        self._fetch = fetch
+        self._flash_offset = flash_offset
+        self._line_shift = timing.accelerator.line_bytes.bit_length() - 1
+        self.mode = CheckMode()
+        self.wanted: set[int] = set()
+        self.watched: set[int] = set()
+        self.breakpoints: set[int] = set()
+        self.failure: BaseException | None = None
+        self._reset_tables()
+
+    def _reset_tables(self) -> None:
+        self._blocks: list[Block | None] = [None]
+        self._by_place: dict[tuple[int, int], Block] = {}
+        self._edges: dict[int, EdgeCost] = {}
+        self._pages: set[int] = set()
+        self._checks = 0
+        self._forms = 0
+        self._lines = 0
+        self._state[at.EDGES : at.BLOCKS] = 0
+        self._state[at.CHECKS : at.DCACHE] = 0
+        self._state[at.H_CURRENT] = 0
+        self._state[at.H_EDGE] = -1
+        for address in self.breakpoints:
+            self.add_check(address, at.CHECK_BREAK)
+
+    # Called from native code.
+
+    def miss(self, address: int, size: int) -> int:
+        """Make the edge from the current block to (address, size). Returns 1 when there is work to do outside the emulation first."""
+        try:
+            if self._nearly_full():
+                self.forget()
+            block = self._by_place.get((address, size)) or self._new_block(address, size)
+            if self.wanted:
+                return 1
+            self._new_edge(block)
+        except BaseException as failure:  # nothing may pass through the emulator's frames; the run loop raises it again
+            self.failure = failure
+            return 1
+        return 0
+
+    def _nearly_full(self) -> bool:
+        return (
+            len(self._blocks) >= at.BLOCK_SLOTS - 1
+            or self._forms + at.PAGE_FORMS > at.FORM_SLOTS
+            or self._lines + at.LINE_STALL_WORDS > at.LINE_TIME_SLOTS
+            or len(self._edges) >= at.EDGE_LIMIT
+            or self._checks + at.PAGE_FORMS > at.CHECK_LIMIT
+        )
+
+    def _new_block(self, address: int, size: int) -> Block:
+        code = CodeBlock(address, self._fetch(address, size))
+        instructions = decode_block(address, code.code)
+        mode = self.mode
+        plan = plan_accesses(instructions, flash_reads=mode.flash_reads, unaligned_traps=mode.unaligned_traps)
+        block = Block(len(self._blocks), code, instructions, plan)
+        self._write_block(block)
+        for index in plan.hooked:
+            self._check_access(instructions[index])
+        for instruction in instructions:
+            if instruction.name == "sev":
+                self.add_check(instruction, at.CHECK_EVENT)
+            if instruction.kind is Kind.DIVIDE and mode.divide_traps:
+                self.add_check(instruction, at.CHECK_DIVIDE)
+        return block
+
+    def _write_block(self, block: Block) -> None:
+        self._blocks.append(block)
+        self._pages.add(block.code.address // PAGE_BYTES)
+        self._by_place[block.code.address, len(block.code.code)] = block
+        row = self._state[at.BLOCKS + at.BLOCK_WORDS * block.index :][: at.BLOCK_WORDS]
+        flags = at.FLAG_FPU if any(instruction.uses_fpu for instruction in block.instructions) else 0
+        flags |= at.FLAG_MASKS if block.instructions and block.instructions[-1].name in _MASK_CHANGES else 0
+        row[at.B_ADDRESS], row[at.B_SIZE] = block.code.address, len(block.code.code)
+        row[at.B_INSTRUCTIONS], row[at.B_FLAGS] = len(block.instructions), flags
+        row[at.B_ALIGN], row[at.B_ALIGN_COUNT] = self._forms, len(block.plan.alignments)
+        for alignment in block.plan.alignments:
+            self._write_form(alignment.form, alignment.mask)
+        row[at.B_READ], row[at.B_READ_COUNT] = self._forms, len(block.plan.reads)
+        for read in block.plan.reads:
+            self._write_form(read.form, read.bytes)
+        row[at.B_NEEDS_REGISTERS] = bool(block.plan.alignments or block.plan.reads)
+        windows = block.plan.windows
+        row[at.B_WINDOW], row[at.B_WINDOW_COUNT] = self._forms, len(windows)
+        for window in windows:
+            self._write_form(window.form, window.bytes)
+        self._write_lines(block, row)
+
+    def _write_form(self, form: Form, extra: int) -> None:
+        row = self._state[at.FORMS + at.FORM_WORDS * self._forms :][: at.FORM_WORDS]
+        row[:] = 0
+        row[0], row[1] = form.constant, extra
+        for position, (register, coefficient) in enumerate(form.terms):
+            row[2 + 2 * position], row[3 + 2 * position] = register, coefficient
+        self._forms += 1
+
+    def _write_lines(self, block: Block, row: NDArray[np.int64]) -> None:
+        offset = self._flash_offset(block.code.address)
+        row[at.B_LINE], row[at.B_LINE_COUNT] = self._lines, 0
+        if offset is None or not block.instructions:
+            return
+        first = offset >> self._line_shift
+        last = (offset + len(block.code.code) - 1) >> self._line_shift
+        block.first_line = first
+        row[at.B_FIRST_LINE], row[at.B_LINE_COUNT] = first, last - first + 1
+        starts = self._timing.edge(None, block.code).starts_cycles
+        line = first
+        for start, instruction in zip(starts, block.instructions, strict=True):
+            while line <= last and line <= self._line_of(block, instruction):
+                self._state[at.LINE_TIMES + self._lines] = start
+                self._lines += 1
+                line += 1
+
+    def _line_of(self, block: Block, instruction: Instruction) -> int:
+        start = self._flash_offset(block.code.address)
+        assert start is not None
+        return (start + instruction.end - 1 - block.code.address) >> self._line_shift
+
+    def _new_edge(self, block: Block) -> None:
+        previous = self.current
+        cost = self._timing.edge(previous.code if previous else None, block.code)
+        key = (previous.index if previous else 0) << 32 | block.code.address
+        slot = int(at.edge_slot(key))
+        while self._state[at.EDGES + at.EDGE_WORDS * slot]:
+            slot = (slot + 1) % at.EDGE_SLOTS
+        entry = at.EDGES + at.EDGE_WORDS * slot
+        self._state[entry : entry + 3] = key + 1, block.index, cost.total_cycles
+        self._edges[entry] = cost
+        self._state[at.H_FOUND] = entry
+
+    # Called between two stretches of emulation.
+
+    @property
+    def current(self) -> Block | None:
+        """The block entered last."""
+        return self._blocks[int(self._state[at.H_CURRENT])]
+
+    def block_at(self, address: int) -> list[Block]:
+        """The known blocks that begin at ``address``."""
+        return [block for block in self._blocks if block is not None and block.code.address == address]
+
+    def forget(self) -> None:
+        """Drop every block, edge and check but the current block and the breakpoints."""
+        current, edge = self.current, self._edges.get(int(self._state[at.H_EDGE]), _NOTHING)
+        self._reset_tables()
+        if current is not None:
+            current.index = 1
+            self._write_block(current)
+            self._state[at.H_CURRENT] = 1
+            self._edges[-1] = edge
+
+    def executed_in(self, address: int, size: int) -> bool:
+        """Whether a known block lies in the pages of the range (a block does not cross pages)."""
+        pages = range(address // PAGE_BYTES, (address + size - 1) // PAGE_BYTES + 1)
+        return not self._pages.isdisjoint(pages)
+
+    def cycles_at(self, pc: int) -> int:
+        """Cycles when instruction ``pc`` of the current block begins."""
+        block = self.current
+        assert block is not None
+        state = self._state
+        edge = self._edges[int(state[at.H_EDGE])]
+        index = block.instruction_index(pc)
+        left = edge.total_cycles - edge.starts_cycles[index]
+        if lines := int(state[at.H_STALL_LINES]):
+            fetched = self._line_of(block, block.instructions[index]) - block.first_line + 1
+            left += int(state[at.LINE_STALLS + fetched : at.LINE_STALLS + lines].sum())
+        for number in range(int(state[at.H_STALL_READS])):
+            if block.plan.reads[number].index >= index:
+                left += int(state[at.READ_STALLS + number])
+        return int(state[at.H_CYCLES]) - left
+
+    def instructions_left(self, pc: int) -> int:
+        """Instructions of the current block from ``pc`` on."""
+        block = self.current
+        assert block is not None
+        return len(block.instructions) - block.instruction_index(pc)
+
+    def abandon(self, pc: int) -> None:
+        """Take back what was charged for the current block from ``pc`` on: control leaves it there."""
+        cycles, left = self.cycles_at(pc), self.instructions_left(pc)
+        self._state[at.H_CYCLES] = cycles
+        self._state[at.H_INSTRUCTIONS] -= left
+        self.leave()
+
+    def truncate(self, pc: int) -> None:
+        """End the current block before ``pc``: the rest is charged anew, as a block of its own."""
+        block = self.current
+        assert block is not None
+        self.abandon(pc)
+        self._state[at.H_LAST_LINE] = -2
+        size = pc - block.code.address
+        if size == 0:
+            return
+        head = self._by_place.get((block.code.address, size)) or self._new_block(block.code.address, size)
+        self._state[at.H_CURRENT] = head.index
+
+    def leave(self) -> None:
+        """Forget the way the next block is reached (reset, exception)."""
+        self._state[at.H_CURRENT] = 0
+        self._state[at.H_EDGE] = -1
+
+    def alignment_mask(self, access: Access) -> int:
+        """Address bits that have to be zero for ``access`` in the current mode."""
+        return alignment_mask(access, self.mode.unaligned_traps)
+
+    def check_each_access(self, block: Block) -> None:
+        """Replace a block's alignment checks at its entry by checks at the instructions."""
+        self._state[at.BLOCKS + at.BLOCK_WORDS * block.index + at.B_ALIGN_COUNT] = 0
+        for instruction in block.instructions:
+            if instruction.access is not None and alignment_mask(instruction.access, self.mode.unaligned_traps):
+                self._check_access(instruction, reads=False)
+
+    def check_each_fpu_use(self, block: Block) -> None:
+        """Replace a block's FPU check at its entry by checks at the instructions."""
+        self._state[at.BLOCKS + at.BLOCK_WORDS * block.index + at.B_FLAGS] &= ~at.FLAG_FPU
+        for instruction in block.instructions:
+            if instruction.uses_fpu:
+                self.add_check(instruction, at.CHECK_FPU)
+
+    def _check_access(self, instruction: Instruction, *, reads: bool = True) -> None:
+        access = instruction.access
+        assert access is not None
+        if access.base == PC:
+            self.add_check(instruction, at.CHECK_BREAK)
+            return
+        kind = at.CHECK_ALIGN | (at.CHECK_READ if reads and access.load and self.mode.flash_reads else 0)
+        row = self.add_check(instruction, kind)
+        row[2:8] = (
+            access.base,
+            -1 if access.index is None else access.index,
+            access.shift,
+            access.offset,
+            alignment_mask(access, self.mode.unaligned_traps),
+            access.bytes,
+        )
+
+    def set_breakpoint(self, address: int) -> None:
+        """Stop before the instruction at ``address``."""
+        self.breakpoints.add(address)
+        self.add_check(address, at.CHECK_BREAK)
+
+    def clear_breakpoint(self, address: int) -> None:
+        """Undo `set_breakpoint`."""
+        if address in self.breakpoints:
+            self.breakpoints.discard(address)
+            self.add_check(address, 0)[1] &= ~at.CHECK_BREAK
+
+    def add_check(self, instruction: Instruction | int, kind: int) -> NDArray[np.int64]:
+        """Add check bits at an instruction (or bare address) and return its row of the native table."""
+        address = instruction if isinstance(instruction, int) else instruction.address
+        slot = int(at.check_slot(address))
+        while self._state[at.CHECKS + at.CHECK_WORDS * slot] not in (0, address + 1):
+            slot = (slot + 1) % at.CHECK_SLOTS
+        row = self._state[at.CHECKS + at.CHECK_WORDS * slot :][: at.CHECK_WORDS]
+        if row[0] == 0:
+            row[0], row[3] = address + 1, -1
+            self._checks += 1
+        row[1] |= kind
+        if kind & at.CHECK_DIVIDE and not isinstance(instruction, int):
+            assert instruction.divisor is not None
+            row[2] = instruction.divisor
+        if address not in self.watched:
+            self.wanted.add(address)
+        return row

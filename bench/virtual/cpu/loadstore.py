@@ -1,0 +1,141 @@
+"""Loads and stores done outside the emulator: accesses to the bus, stores to memory that the core may not write directly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.virtual.cpu.decode import IT_BITS, PC, Access, Instruction
+from bench.virtual.cpu.engine import CORE_NAMES, Engine
+from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region
+
+_WORD = 0xFFFF_FFFF
+
+
+class MemoryMap:
+    """Memories and regions, looked up by address."""
+
+    def __init__(self, memories: Sequence[Memory], mmio: Sequence[Region], bus: Bus) -> None:
+        self._bus = bus
+        self._regions = tuple(mmio)
+        self._views = [
+            (base, base + memory.size, memory, memoryview(memory.data)) for memory in memories for base in memory.bases
+        ]
+
+    def memory(self, address: int, size: int) -> tuple[Memory, memoryview] | None:
+        """The memory that holds all of the range, and a view of these bytes; None when there is none."""
+        for begin, end, memory, view in self._views:
+            if begin <= address and address + size <= end:
+                return memory, view[address - begin : address - begin + size]
+        return None
+
+    def in_region(self, address: int) -> bool:
+        """Whether accesses to ``address`` go to the bus."""
+        return any(address in region for region in self._regions)
+
+    def bytes(self, address: int, size: int) -> bytes:
+        """Read from a memory. Raises AccessFault when the range is not all in one."""
+        found = self.memory(address, size)
+        if found is None:
+            raise AccessFault(f"no memory at {address:#010x}, {size} bytes")
+        return bytes(found[1])
+
+    def read(self, address: int, size: int) -> int:
+        """Read like the core does. Raises AccessFault."""
+        if self.in_region(address):
+            return self._bus.read(address, size) & ((1 << 8 * size) - 1)
+        return int.from_bytes(self.bytes(address, size), "little")
+
+    def write(self, address: int, size: int, value: int) -> None:
+        """Write like the core does: to a memory, or through the bus. Raises AccessFault."""
+        value &= (1 << 8 * size) - 1
+        if self.in_region(address):
+            self._bus.write(address, size, value)
+            return
+        found = self.memory(address, size)
+        if found is None:
+            raise AccessFault(f"no memory at {address:#010x}, {size} bytes")
+        memory, view = found
+        if memory.writable:
+            view[:] = value.to_bytes(size, "little")
+        else:
+            self._bus.write(address, size, value)
+
+    def spans(self, address: int, size: int) -> list[tuple[int, int]]:
+        """Every address range at which the bytes of the given range appear (aliases included)."""
+        for begin, end, memory, _ in self._views:
+            if begin <= address < end:
+                return [(base + address - begin, size) for base in memory.bases]
+        return [(address, size)]
+
+
+class FaultAt(Exception):
+    """An access was refused at ``address``; ``unaligned`` when for its alignment."""
+
+    def __init__(self, address: int, cause: str, *, unaligned: bool = False) -> None:
+        super().__init__(cause)
+        self.address = address
+        self.unaligned = unaligned
+
+
+class LoadStoreUnit:
+    """Does load and store instructions that the emulator stopped at, in two steps: all transfers, then all registers."""
+
+    def __init__(self, engine: Engine, memory: MemoryMap) -> None:
+        self._engine = engine
+        self._memory = memory
+
+    def address(self, instruction: Instruction) -> int:
+        """First address that the instruction touches, with the registers as they are."""
+        access = instruction.access
+        assert access is not None
+        base = instruction.address + 4 & ~3 if access.base == PC else self._engine.get(CORE_NAMES[access.base])
+        index = self._engine.get(CORE_NAMES[access.index]) << access.shift if access.index is not None else 0
+        return (base + index + access.offset) & _WORD
+
+    def transfer(self, instruction: Instruction, mask: int) -> list[int]:
+        """Do the transfers and return what was loaded. ``mask``: address bits that have to be zero in memory. Raises FaultAt."""
+        access = instruction.access
+        assert access is not None
+        address = self.address(instruction)
+        if address & (access.unit - 1 if self._memory.in_region(address) else mask):
+            raise FaultAt(address, "unaligned access", unaligned=True)
+        loaded: list[int] = []
+        for number, register in enumerate(access.registers):
+            place = (address + number * access.unit) & _WORD
+            try:
+                if access.exclusive:
+                    raise AccessFault(f"exclusive access to a device at {place:#010x}")
+                if access.load:
+                    value = self._memory.read(place, access.unit)
+                    if access.signed and value >> (8 * access.unit - 1):
+                        value |= _WORD << (8 * access.unit) & _WORD
+                    loaded.append(value)
+                else:
+                    self._memory.write(place, access.unit, self._engine.get(_register_name(access, register)))
+            except AccessFault as cause:
+                raise FaultAt(place, str(cause)) from cause
+        return loaded
+
+    def commit(self, instruction: Instruction, loaded: list[int]) -> int | None:
+        """Write back the base, advance the IT state, write what was loaded. Returns the value loaded to PC, if any."""
+        access, engine = instruction.access, self._engine
+        assert access is not None
+        if access.base_step:
+            base = CORE_NAMES[access.base]
+            engine.set(base, engine.get(base) + access.base_step)
+        xpsr = engine.get("xpsr")
+        if xpsr & IT_BITS:
+            it = xpsr >> 8 & 0xFC | xpsr >> 25 & 3
+            it = it & 0xE0 | it << 1 & 0x1F if it & 7 else 0  # ITAdvance(), DDI 0403E A7.3.3
+            engine.set("xpsr", xpsr & ~IT_BITS | (it & 0xFC) << 8 | (it & 3) << 25)
+        target = None
+        for number, value in zip(access.registers, loaded, strict=False):
+            if number == PC and not access.fp:
+                target = value
+            else:
+                engine.set(_register_name(access, number), value)
+        return target
+
+
+def _register_name(access: Access, number: int) -> str:
+    return f"s{number}" if access.fp else CORE_NAMES[number]

@@ -1,0 +1,45 @@
+"""Read-only identity of an STM32F446: unique id, flash size (RM0390 rev 6 section 34), and the debug MCU block DBGMCU (section 33.16)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from bench.virtual.soc.registers import Peripheral, Register
+
+SYSTEM_MEMORY_BASE = 0x1FFF7800
+UNIQUE_ID = 0x1FFF7A10
+FLASH_SIZE = 0x1FFF7A22
+DBGMCU_BASE = 0xE0042000
+IDCODE = 0x10006421
+"""DEV_ID 0x421 (STM32F446xx), REV_ID 0x1000 (revision A): RM0390 33.6.1; bits 15:12 read 6 on silicon."""
+
+DBG_LOW_POWER = 7
+"""DBG_SLEEP, DBG_STOP, DBG_STANDBY."""
+
+
+def unique_words(board_id: str) -> tuple[int, int, int]:
+    """Return the 96-bit unique id of a virtual board as three words, made from its name."""
+    digest = hashlib.sha256(board_id.encode()).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "little") for i in (0, 4, 8))  # type: ignore[return-value]
+
+
+def _constant(name: str, value: int) -> Register:
+    return Register(name, value, writable=0)
+
+
+def system_memory(board_id: str, flash_kib: int) -> Peripheral:
+    """The part of the system memory that holds the unique id and the flash size; the boot loader itself does not exist."""
+    words = unique_words(board_id)
+    offset = UNIQUE_ID - SYSTEM_MEMORY_BASE
+    registers = [(offset + 4 * i, _constant(f"U_ID{i}", word)) for i, word in enumerate(words)]
+    registers.append((FLASH_SIZE - 2 - SYSTEM_MEMORY_BASE, _constant("F_SIZE", flash_kib << 16 | 0xFFFF)))
+    return Peripheral("system memory", SYSTEM_MEMORY_BASE, registers)
+
+
+def debug_mcu() -> Peripheral:
+    """DBGMCU. Its control bits survive a system reset; only a power-on reset clears them (RM0390 33.16.3)."""
+    return Peripheral(
+        "DBGMCU", DBGMCU_BASE,
+        [(0x0, _constant("IDCODE", IDCODE)), (0x4, Register("CR", 0, writable=0xE7)),
+         (0x8, Register("APB1_FZ", 0, writable=0x06E01DFF)), (0xC, Register("APB2_FZ", 0, writable=0x00070003))],
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""The timing rules against sequences counted by hand from the table in the module's docstring."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.virtual.cpu import CodeBlock, CortexM4Timing
+from bench.virtual.cpu.decode import decode_block
+from bench.virtual.cpu.timing_m4 import sequence_cycles
+from tests.virtual.cpu.machine import CODE, assemble
+
+
+@pytest.mark.parametrize(
+    ("source", "cycles"),
+    [
+        ("adds r0, #1\n muls r0, r1\n smlal r0, r1, r2, r3", 3),
+        ("udiv r0, r1, r2", 6),
+        ("ldr r0, [r1]", 2),
+        ("ldr r0, [r1]\n ldr r2, [r3]\n ldr r4, [r5, r6, lsl #2]", 2 + 1 + 1),
+        ("ldr r0, [r1]\n ldr r2, [r0]", 2 + 2),  # the address is the result
+        ("ldr r0, [r1]\n ldr r2, [sp, #4]", 2 + 2),  # another memory class
+        ("ldr r0, [r1], #4\n ldr r2, [r1]", 2 + 1),  # the base written back is early
+        ("adds r1, #4\n ldr r0, [r1]", 1 + 3),
+        ("adds r2, #4\n ldr r0, [r1]", 1 + 2),
+        ("str r0, [r1, #4]", 1),
+        ("str r0, [r1, r2]", 2),
+        ("str r0, [r1, #4]\n ldr r0, [r1]", 1 + 3),
+        ("str r0, [r1, r2]\n ldr r0, [r1]", 2 + 2),
+        ("ldmia r0, {r1-r4}", 5),
+        ("push {r4, lr}", 3),
+        ("pop {r4, r5}", 3),
+        ("ldrd r0, r1, [r2]\n strd r0, r1, [r3]", 3 + 3),
+        ("movs r0, #1\n it eq\n addeq r0, #1", 1 + 0 + 1),
+        ("add.w r0, r1, r2\n it eq\n addeq r0, #1", 1 + 1 + 1),
+        ("vadd.f32 s0, s1, s2\n vmul.f32 s3, s4, s5", 2),
+        ("vadd.f32 s0, s1, s2\n vmul.f32 s3, s0, s5", 3),  # waits for s0
+        ("vfma.f32 s0, s1, s2\n vfma.f32 s3, s1, s2", 6),
+        ("vfma.f32 s0, s1, s2\n vfma.f32 s0, s1, s2", 7),
+        ("vdiv.f32 s0, s1, s2\n vsqrt.f32 s3, s4", 28),
+        ("vldr s0, [r0]\n vldr s1, [r0, #4]", 3),
+        ("vldmia r0!, {s0-s7}", 9),
+        ("vpush {d8-d9}", 5),
+        ("vmov r0, r1, s2, s3", 2),
+        ("vcmp.f32 s0, s1\n vmrs APSR_nzcv, fpscr", 2),
+        ("mrs r0, primask\n msr primask, r0\n cpsid i\n dsb\n isb", 2 + 2 + 1 + 1 + 3),
+        ("nop\n sev", 2),
+    ],
+)
+def test_straight_line_code(source: str, cycles: int) -> None:
+    assert sequence_cycles(decode_block(CODE, assemble(source))) == cycles
+
+
+def edge_refill(branch: str, target: str, distance: int) -> int:
+    first = CodeBlock(CODE, assemble(branch))
+    second = CodeBlock(first.end + distance, assemble(target, first.end + distance))
+    return CortexM4Timing().edge(first, second).refill_cycles
+
+
+@pytest.mark.parametrize(
+    ("branch", "total"),
+    [
+        ("bne .+100", 2),
+        ("b.w .+100", 2),
+        ("bl .+100", 2),
+        ("cbz r0, .+100", 2),
+        ("bx lr", 2),
+        ("bx r0", 3),
+        ("blx r0", 3),
+        ("pop {r4, pc}", 6),
+        ("ldr pc, [r0]", 5),
+        ("tbb [pc, r0]", 6),
+        ("mov pc, r0", 3),
+    ],
+)
+def test_taken_branches(branch: str, total: int) -> None:
+    own = sequence_cycles(decode_block(CODE, assemble(branch)))
+    assert own + edge_refill(branch, "nop\n nop", 100) == total
+
+
+def test_branch_not_taken_costs_one() -> None:
+    assert edge_refill("nop\n bne .+100", "nop", 0) == 0
+
+
+def test_unaligned_wide_branch_target_costs_one_more() -> None:
+    aligned, unaligned = 100, 102
+    wide = "add.w r0, r1, r2"
+    assert edge_refill("b.w .+100", wide, unaligned) == edge_refill("b.w .+100", wide, aligned) + 1
+    assert edge_refill("b.w .+100", "nop", unaligned) == edge_refill("b.w .+100", "nop", aligned)
+
+
+def test_cost_does_not_depend_on_where_straight_line_code_is_cut() -> None:
+    source = "adds r1, #4\n ldr r0, [r1]\n ldr r2, [r3]\n str r2, [r3, #4]\n ldr r2, [r4]\n movs r0, #1\n it eq\n addeq r0, #2\n"
+    code = assemble(source)
+    timing = CortexM4Timing()
+    whole = timing.edge(None, CodeBlock(CODE, code))
+    for address in whole.addresses[1:]:
+        cut = address - CODE
+        first, second = CodeBlock(CODE, code[:cut]), CodeBlock(address, code[cut:])
+        if first.code[-2:] == code[-4:-2]:  # decoding needs the IT block whole
+            continue
+        assert timing.edge(None, first).total_cycles + timing.edge(first, second).total_cycles == whole.total_cycles
+
+
+def test_undecodable_halfwords_keep_their_length() -> None:
+    decoded = decode_block(CODE, bytes.fromhex("00de") + b"\xff\xff\xff\xff" + bytes.fromhex("00bf"))
+    assert [instruction.address - CODE for instruction in decoded] == [0, 2, 6]

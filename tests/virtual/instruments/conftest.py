@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+import serial
+
+from bench.virtual.instruments import protocol_virtual
+from tests.virtual.instruments.instrument_fakes import FakeBoard, board_with_window
+
+PACKAGE = "bench.virtual.instruments"
+
+
+@pytest.fixture
+def boards(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBoard]:
+    """Boards by unique id, in place of the world's; pyserial knows the handler."""
+    known = {"fake": board_with_window()}
+    monkeypatch.setattr(serial, "protocol_handler_packages", [*serial.protocol_handler_packages, PACKAGE])
+    monkeypatch.setattr(protocol_virtual, "acquire_board", lambda unique_id: known[unique_id])
+    monkeypatch.setattr(protocol_virtual, "release_board", lambda unique_id: None)
+    return known
+
+
+@pytest.fixture
+def board(boards: dict[str, FakeBoard]) -> FakeBoard:
+    return boards["fake"]
