@@ -1,0 +1,191 @@
+"""``bench boards``, ``bench primitives``, ``bench stations``: what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.boards import board_names, load_board
+from bench.cli.console import out, print_json, table
+from bench.cli.options import DEFAULT_STATIONS, Json, StationsFile, known_stations
+from bench.clocktree import clock_table
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.primitives import PRIMITIVES
+from bench.domain.station import Station
+from bench.units import format_si
+
+
+def boards(
+    name: Annotated[str | None, typer.Argument(help="A board, for its clock table.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List the boards, or show the clock table of one."""
+    if name is not None:
+        return _clocks(load_board(name), as_json)
+    described = [load_board(each) for each in board_names()]
+    if as_json:
+        print_json(
+            [
+                {
+                    "board": board.name,
+                    "product": board.product,
+                    "mcu": board.mcu,
+                    "core": board.core,
+                    "flash_bytes": board.flash.size_bytes,
+                    "ram_bytes": board.sram.size_bytes,
+                    "clocks_hz": list(board.clocks_hz),
+                }
+                for board in described
+            ]
+        )
+        return 0
+    shown = table(
+        ("board", ""), ("product", ""), ("MCU", ""), ("core", ""), ("flash", "right"), ("RAM", "right"), ("clocks", "")
+    )
+    for board in described:
+        fastest, slowest = max(board.clocks_hz), min(board.clocks_hz)
+        clocks = f"{len(board.clocks_hz)}, {format_si(slowest, 'Hz')} to {format_si(fastest, 'Hz')}"
+        shown.add_row(
+            board.name,
+            board.product,
+            board.mcu,
+            board.core,
+            f"{board.flash.size_bytes // 1024} KiB",
+            f"{board.sram.size_bytes // 1024} KiB",
+            clocks,
+        )
+    out().print(shown)
+    return 0
+
+
+def _clocks(board: Board, as_json: bool) -> int:
+    configurations = clock_table(board)
+    if as_json:
+        print_json([_clock_object(board, requested, clock) for requested, clock in configurations])
+        return 0
+    shown = table(
+        ("requested", "right"),
+        ("achieved", "right"),
+        ("source", ""),
+        ("PLL m/n/r", ""),
+        ("AHB/APB1/APB2", ""),
+        ("wait states", "right"),
+        ("scale", ""),
+        ("clock id", ""),
+        title=f"{board.product}: {board.mcu}, {board.core}, trigger {board.trigger_pin} ({board.trigger_pin.connector}), IDD jumper {board.idd_jumper}",
+    )
+    for requested_hz, clock in configurations:
+        shown.add_row(
+            format_si(requested_hz, "Hz"),
+            format_si(clock.hclk_hz, "Hz"),
+            f"{clock.oscillator} {format_si(clock.oscillator_hz, 'Hz')}",
+            f"{clock.pll.m}/{clock.pll.n}/{clock.pll.r}" if clock.pll else "-",
+            f"{clock.ahb_div}/{clock.apb1_div}/{clock.apb2_div}",
+            str(clock.flash_wait_states),
+            clock.regulator,
+            clock.id,
+        )
+    out().print(shown)
+    return 0
+
+
+def _clock_object(board: Board, requested_hz: float, clock: ClockConfiguration) -> dict[str, object]:
+    return {
+        "board": board.name,
+        "requested_hz": requested_hz,
+        "sysclk_hz": clock.hclk_hz,
+        "clock_id": clock.id,
+        "oscillator": str(clock.oscillator),
+        "oscillator_hz": clock.oscillator_hz,
+        "pll": None if clock.pll is None else {"m": clock.pll.m, "n": clock.pll.n, "r": clock.pll.r},
+        "ahb_div": clock.ahb_div,
+        "apb1_div": clock.apb1_div,
+        "apb2_div": clock.apb2_div,
+        "flash_wait_states": clock.flash_wait_states,
+        "regulator": clock.regulator,
+        "accelerators": sorted(str(accelerator) for accelerator in clock.accelerators),
+    }
+
+
+def primitives(as_json: Json = False) -> int:
+    """List the primitives, their parameters, and what one application is."""
+    if as_json:
+        print_json(
+            [
+                {
+                    "primitive": entry.name,
+                    "summary": entry.summary,
+                    "application": entry.application,
+                    "dtypes": [str(dtype) for dtype in entry.dtypes],
+                    "flavors": list(entry.flavors),
+                    "parameters": [
+                        {"name": p.name, "default": p.default, "range": p.range_text, "help": p.help}
+                        for p in entry.parameters
+                    ],
+                }
+                for entry in PRIMITIVES.values()
+            ]
+        )
+        return 0
+    console = out()
+    for entry in PRIMITIVES.values():
+        console.print(f"[bold]{entry.name}[/]: {entry.summary}")
+        console.print(f"  one application: {entry.application}", markup=False)
+        console.print(f"  data types: {', '.join(entry.dtypes)}; flavors: {', '.join(entry.flavors)}", markup=False)
+        shown = table(("  parameter", ""), ("default", "right"), ("allowed", ""), ("meaning", ""))
+        for parameter in entry.parameters:
+            shown.add_row(f"  {parameter.name}", str(parameter.default), parameter.range_text, parameter.help)
+        console.print(shown)
+    return 0
+
+
+def stations(as_json: Json = False, stations: StationsFile = DEFAULT_STATIONS) -> int:
+    """List the stations: yours from the stations file, and the virtual ones; and the debug probes that are connected."""
+    from bench.target.session import connected_probes  # late: pyOCD takes its time
+
+    known = known_stations(stations)
+    probes = dict(connected_probes())
+    if as_json:
+        print_json([_station_object(station, station.debug_probe in probes) for station in known.values()])
+        return 0
+    shown = table(
+        ("station", ""), ("source", ""), ("board", ""), ("debug probe", ""), ("connected", ""), ("current probe", "")
+    )
+    for station in known.values():
+        current = (
+            "-" if station.current_probe is None else f"{station.current_probe.driver} at {station.current_probe.url}"
+        )
+        shown.add_row(
+            station.name,
+            str(station.source),
+            station.board,
+            station.debug_probe,
+            "yes" if station.debug_probe in probes else "no",
+            current,
+        )
+    console = out()
+    console.print(shown)
+    used = {station.debug_probe for station in known.values()}
+    for unique_id, description in probes.items():
+        if unique_id not in used:
+            console.print(
+                f"not configured: debug probe {unique_id} ({description}); describe it in {stations}", markup=False
+            )
+    return 0
+
+
+def _station_object(station: Station, connected: bool) -> dict[str, object]:
+    return {
+        "station": station.name,
+        "source": str(station.source),
+        "board": station.board,
+        "debug_probe": station.debug_probe,
+        "connected": connected,
+        "mcu_unique_id": station.mcu_unique_id,
+        "vdd_v": station.vdd_v,
+        "current_probe": None
+        if station.current_probe is None
+        else {"driver": station.current_probe.driver, "url": station.current_probe.url},
+    }

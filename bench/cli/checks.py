@@ -1,0 +1,147 @@
+"""The checks of ``bench doctor``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.boards import board_names, load_board
+from bench.boards.stations import find_station
+from bench.build import BuildCache, find_toolchain
+from bench.cli.options import known_stations
+from bench.clocktree import clock_table
+from bench.domain.primitives import workload
+from bench.domain.station import Source, Station
+from bench.errors import BenchError
+from bench.measure.image import prepare
+from bench.measure.settings import Settings
+from bench.measure.station import open_station
+from bench.probes.registry import probe_by_name
+from bench.store import open_store
+from bench.target.session import connected_probes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check; ``mend`` is what to do where it is not ``ok``."""
+
+    what: str
+    ok: bool
+    text: str
+    mend: str = ""
+
+
+def findings(station: str | None, db: str, stations: Path) -> Iterator[Finding]:
+    """Yield the outcome of each check, in the order in which a measurement would stumble over them."""
+    yield Finding("bench", True, f"{version('mcu-bench')}, Python {sys.version.split()[0]}, pyOCD {version('pyocd')}")
+    yield _check("toolchain", lambda: find_toolchain().version)
+    yield _check("boards", _boards)
+    yield _check("firmware", _firmware)
+    yield _check(
+        "stations file",
+        lambda: f"{stations}: {_hardware(stations)}" if stations.exists() else f"no {stations}: virtual boards only",
+    )
+    yield _virtual()
+    for configured in _configured(stations):
+        yield from _station(configured)
+    yield _check("database", lambda: _database(db))
+    if station is not None:
+        yield _check(f"station {station}", lambda: _connect(find_station(known_stations(stations), station)))
+
+
+def _check(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except BenchError as error:
+        return Finding(what, False, str(error), error.hint)
+
+
+def _boards() -> str:
+    described = [load_board(name) for name in board_names()]
+    return ", ".join(f"{board.name} ({len(clock_table(board))} clocks)" for board in described)
+
+
+def _firmware() -> str:
+    board = load_board(board_names()[0])
+    image = prepare(
+        workload("conv2d"), board, [clock for _, clock in clock_table(board)], find_toolchain(), BuildCache.default()
+    )
+    return f"an image for {board.name} builds: {image.built.sizes.flash_bytes} bytes of flash, log in {image.built.log_path}"
+
+
+def _hardware(stations: Path) -> str:
+    names = [station.name for station in known_stations(stations).values() if station.source is Source.HARDWARE]
+    return ", ".join(names) or "no hardware station"
+
+
+def _configured(stations: Path) -> list[Station]:
+    try:
+        return [station for station in known_stations(stations).values() if station.source is Source.HARDWARE]
+    except BenchError:
+        return []  # the check of the stations file has said it
+
+
+def _virtual() -> Finding:
+    virtual = [unique_id for unique_id, description in connected_probes() if unique_id.startswith("virtual-")]
+    if virtual:
+        return Finding("virtual boards", True, ", ".join(virtual))
+    return Finding(
+        "virtual boards", False, "pyOCD lists none: the emulator is not installed", "pip install 'mcu-bench[virtual]'"
+    )
+
+
+def _station(station: Station) -> Iterator[Finding]:
+    connected = station.debug_probe in dict(connected_probes())
+    yield Finding(
+        f"station {station.name}",
+        connected,
+        f"debug probe {station.debug_probe} is {'connected' if connected else 'not connected'}",
+        ""
+        if connected
+        else "plug it in; on Linux install the udev rules of pyOCD (docs/hardware.md), then: pyocd list",
+    )
+    if station.current_probe is None:
+        yield Finding(f"station {station.name}", True, "has no current probe: cycles only")
+        return
+    yield _check(
+        f"station {station.name}",
+        lambda: (
+            f"current probe {probe_by_name(station.current_probe.driver).spec.model}" if station.current_probe else ""
+        ),
+    )
+    port = Path(station.current_probe.url)
+    if "://" in station.current_probe.url:
+        return
+    if not port.exists():
+        yield Finding(
+            f"station {station.name}",
+            False,
+            f"serial port {port} does not exist",
+            "plug the probe in; then: ls /dev/serial/by-id",
+        )
+    elif not os.access(port, os.R_OK | os.W_OK):
+        yield Finding(
+            f"station {station.name}",
+            False,
+            f"serial port {port} may not be opened",
+            "sudo usermod -a -G dialout $USER, then log in again",
+        )
+    else:
+        yield Finding(f"station {station.name}", True, f"serial port {port}")
+
+
+def _database(db: str) -> str:
+    with open_store(db) as store:
+        counts = store.repository.counts()
+        return f"{store.name}: {counts.points} points, {counts.accepted} accepted and {counts.rejected} rejected runs"
+
+
+def _connect(station: Station) -> str:
+    board = load_board(station.board)
+    with open_station(station, board, Settings()) as (under_test, meter):
+        probe = "no current probe" if meter is None else f"supplied by {meter.spec.model}"
+        return f"{board.product} answers, MCU unique id {under_test.unique_id()}, {probe}"

@@ -1,0 +1,122 @@
+"""The detached run: the current probe samples a window of N calls, triggered by the target, and an idle window after it."""
+
+from __future__ import annotations
+
+from array import array
+from math import ceil
+
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.measurement import EnergyRun, Trace
+from bench.errors import ParameterError, VerifyError
+from bench.firmware.mailbox import Command, Request
+from bench.measure.settings import Settings
+from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range
+from bench.stats import ProbeAccuracy, window_stats
+from bench.target.board_under_test import BoardUnderTest
+
+COUNTER_LIMIT_CYCLES = 2**31
+"""Half of what DWT->CYCCNT holds, so that even a clock twice as fast as planned does not wrap it."""
+
+EDGE_GUARD_S = 1e-3
+"""Left out after a window's edge before the idle window: supply decoupling (1.11 ohm x 10 uF = 11 us) and the probe's filter settle in it."""
+
+WINDOW_MARGIN = 1.1
+"""The target sleeps, and the probe samples, so much longer than planned: a window may come out longer than its plan."""
+
+TRIGGER_MARGIN_S = 1.0
+"""Over what the target computes before it raises the trigger: detaching through a slow probe takes tenths of a second."""
+
+
+class EnergyMeter:
+    """A current probe at one board, and how the window is laid out."""
+
+    def __init__(self, probe: CurrentProbe, driver: str, board: Board, settings: Settings) -> None:
+        self._probe = probe
+        self._driver = driver
+        self._board = board
+        self._settings = settings
+
+    @property
+    def spec(self) -> ProbeSpec:
+        """The probe's data-sheet figures."""
+        return self._probe.spec
+
+    @property
+    def accuracy(self) -> ProbeAccuracy:
+        """What the probe's data sheet promises."""
+        spec = self._probe.spec
+        return ProbeAccuracy(spec.gain_error, spec.offset_error_a, spec.vdd_error, spec.timebase_error)
+
+    def measure(
+        self,
+        under_test: BoardUnderTest,
+        clock_index: int,
+        clock: ClockConfiguration,
+        call_cycles: int,
+        setup_cycles: float,
+    ) -> EnergyRun:
+        """Measure one window at ``clock``; ``call_cycles`` is what one call costs, for the number of calls, and ``setup_cycles`` at most what
+        the target computes before it raises the trigger.
+
+        Raises ProbeRangeError before anything runs where the expected current is outside the probe's range, CurrentProbeError for what goes
+        wrong in the window, and what the target raises.
+        """
+        settings = self._settings
+        check_range(self._probe.spec, self._board.expected_current_a(clock.hclk_hz))
+        loops = ceil(settings.window_s * clock.hclk_hz / call_cycles)
+        planned_s = loops * call_cycles / clock.hclk_hz
+        if loops * call_cycles > COUNTER_LIMIT_CYCLES:
+            raise ParameterError(
+                f"a window of {planned_s:.3g} s takes {loops * call_cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
+                hint=f"use a window of at most {COUNTER_LIMIT_CYCLES / clock.hclk_hz:.3g} s, or a smaller workload",
+            )
+        sleep_s = settings.idle_s + (WINDOW_MARGIN - 1) * planned_s + 2 * EDGE_GUARD_S
+        request = Request(
+            sequence=under_test.next_sequence(),
+            command=Command.ENERGY,
+            clock_index=clock_index,
+            input_seed=settings.seed,
+            warmup=settings.warmup,
+            loops=loops,
+            settle_ticks=round(settings.settle_s * clock.timer1_hz),
+            idle_ticks=round(sleep_s * clock.timer1_hz),
+        )
+        duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + settings.idle_s
+        trigger_timeout_s = (
+            TRIGGER_MARGIN_S + settings.settle_s + (setup_cycles + (settings.warmup + 1) * call_cycles) / clock.hclk_hz
+        )
+        self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s))
+        under_test.run_detached(request)
+        try:
+            capture = self._probe.collect()
+        finally:
+            # The core may still sleep, and a sleeping core need not answer the debug port.
+            under_test.sleep(sleep_s + EDGE_GUARD_S)
+            report = under_test.reattach(request, timeout_s=trigger_timeout_s + 2 * duration_s)
+        return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
+
+    def _energy_run(self, capture: Capture, loops: int, window_cycles: int, loop_empty_cycles: int) -> EnergyRun:
+        rate_hz = capture.sample_rate_hz
+        captured_s = len(capture.current_a) / rate_hz
+        idle_start_s = capture.trigger_fall_s + EDGE_GUARD_S
+        idle_end_s = min(idle_start_s + self._settings.idle_s, captured_s)
+        if idle_end_s - idle_start_s < self._settings.idle_s / 2:
+            raise VerifyError(
+                f"the window lasted {capture.trigger_fall_s:.4g} s of the {captured_s:.4g} s captured; no room is left for the idle window",
+                hint="the core clock is much slower than asked for",
+            )
+        return EnergyRun(
+            probe=self._driver,
+            loops=loops,
+            window_cycles=window_cycles,
+            loop_empty_cycles=loop_empty_cycles,
+            window_s=capture.trigger_fall_s,
+            window_resolution_s=capture.trigger_resolution_s,
+            vdd_v=capture.vdd_v,
+            vdd_measured=capture.vdd_measured,
+            temperature_degc=capture.temperature_degc,
+            active=window_stats(capture.current_a, rate_hz, 0.0, capture.trigger_fall_s),
+            idle=window_stats(capture.current_a, rate_hz, idle_start_s, idle_end_s),
+            trace=Trace(rate_hz, array("f", capture.current_a.tobytes())),
+        )

@@ -1,0 +1,50 @@
+"""Renders and builds the image of one workload, for all its clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.build import BuildCache, BuiltImage, Toolchain, build
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.workload import Workload
+from bench.firmware.render import Firmware, render
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One built image: its sources, its ELF and the clocks it serves, in the order of its clock table."""
+
+    work: Workload
+    board: Board
+    clocks: tuple[ClockConfiguration, ...]
+    firmware: Firmware
+    built: BuiltImage
+
+    @property
+    def mailbox_address(self) -> int:
+        """Where the mailbox lies."""
+        return self.built.elf.symbol("mailbox").address
+
+    @property
+    def output_address(self) -> int:
+        """Where the kernel's output lies."""
+        return self.built.elf.symbol(f"workload_{self.firmware.layout.output.name}").address
+
+    @property
+    def segments(self) -> dict[int, bytes]:
+        """What is flashed: address to bytes."""
+        return {segment.address: segment.data for segment in self.built.elf.segments}
+
+    def locate(self, address: int) -> str:
+        """Return ``address`` as function, file and line."""
+        return str(self.built.elf.address_to_line(address))
+
+
+def prepare(
+    work: Workload, board: Board, clocks: Sequence[ClockConfiguration], toolchain: Toolchain, cache: BuildCache
+) -> Image:
+    """Return the image of ``work``. Raises ParameterError where it does not fit the board, BuildError where it does not build."""
+    firmware = render(work, board, clocks)
+    return Image(work, board, tuple(clocks), firmware, build(firmware.tree, toolchain, cache))

@@ -1,0 +1,196 @@
+"""Measures one image on one station, clock by clock: attached for cycles, detached for energy.
+
+Every clock yields one ``Run``, accepted or rejected. What fails for one clock rejects that clock; what fails for the whole image (flashing, a
+probe that is gone) is raised after the runs so far have been yielded.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.measurement import CycleRun, EnergyRun, Point, Run, Verdict
+from bench.domain.station import Station
+from bench.domain.workload import Workload
+from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
+from bench.firmware.clock_stm32f4 import confirm
+from bench.firmware.mailbox import Command, Report, Request
+from bench.measure.energy import EnergyMeter
+from bench.measure.image import Image
+from bench.measure.settings import Settings
+from bench.measure.verify import Verifier
+from bench.stats import ProbeAccuracy, reduce
+from bench.target.board_under_test import BoardUnderTest
+
+Say = Callable[[str], None]
+"""Receives one short sentence for each step."""
+
+TIMEOUT_FACTOR = 3.0
+SETUP_CYCLES_PER_BYTE = 100.0
+MIN_TIMEOUT_S = 1.0
+CYCLES_PER_ELEMENT_MAX = 20.0
+
+
+def points(station: Station, board: Board, work: Workload, clocks: Sequence[ClockConfiguration]) -> list[Point]:
+    """Return the points of one image on ``station``, one a clock."""
+    return [Point(station.name, station.source, board.name, board.mcu, board.core, work, clock) for clock in clocks]
+
+
+class Procedure:
+    """Measures ``image`` on a connected board. ``meter`` is None where the station has no current probe."""
+
+    def __init__(
+        self,
+        station: Station,
+        image: Image,
+        under_test: BoardUnderTest,
+        meter: EnergyMeter | None,
+        settings: Settings,
+        say: Say,
+    ) -> None:
+        self._station = station
+        self._image = image
+        self._board = under_test
+        self._meter = meter
+        self._settings = settings
+        self._say = say
+        self._verifier = Verifier(image.work, image.firmware.layout, settings.seed)
+
+    def runs(self) -> Iterator[Run]:
+        """Flash what differs, start the harness, and yield one run a clock.
+
+        Raises FlashError, BootError, DebugProbeError and ProbeDisconnected, after which no further clock can be measured.
+        """
+        self._flash()
+        self._boot()
+        for index, point in enumerate(points(self._station, self._image.board, self._image.work, self._image.clocks)):
+            with error_context(self._station.name):
+                yield self._run(index, point)
+
+    def _flash(self) -> None:
+        written = self._board.flash(self._image.segments)
+        self._say(f"flashed {written} bytes" if written else "the flash already holds this image")
+
+    def _boot(self) -> None:
+        self._board.boot(self._image.mailbox_address, self._image.firmware.image_id, self._image.locate)
+
+    def _run(self, index: int, point: Point) -> Run:
+        measured_at = datetime.now(UTC)
+        cycle_run: CycleRun | None = None
+        energy_run: EnergyRun | None = None
+        try:
+            cycle_run = self._cycles(index, point.clock)
+            if self._meter is not None:
+                energy_run = self._energy(index, point.clock, max(cycle_run.kernel_cycles))
+            result = reduce(
+                cycle_run,
+                energy_run,
+                point.clock,
+                oscillator_tolerance=self._image.board.limits.oscillator(point.clock.oscillator).tolerance_relative,
+                accuracy=self._meter.accuracy if self._meter is not None else ProbeAccuracy(0.0, 0.0, 0.0),
+            )
+        except (DebugProbeError, ProbeDisconnected):
+            raise
+        except BenchError as error:
+            self._recover()
+            return rejected(point, self._image, error, measured_at, cycle_run, energy_run)
+        return Run(
+            point=point,
+            measured_at=measured_at,
+            verdict=Verdict.ACCEPTED,
+            bench_version=version("mcu-bench"),
+            image=self._image.built.info,
+            cycle_run=cycle_run,
+            energy_run=energy_run,
+            result=result,
+            environment=environment(),
+        )
+
+    def _recover(self) -> None:
+        """Bring the harness back after a failed run; a reset clears whatever the target was doing."""
+        self._say("resetting the target after the failure")
+        self._boot()
+
+    def _cycles(self, index: int, clock: ClockConfiguration) -> CycleRun:
+        settings = self._settings
+        request = Request(
+            sequence=self._board.next_sequence(),
+            command=Command.CYCLES,
+            clock_index=index,
+            input_seed=settings.seed,
+            warmup=settings.warmup,
+            repeats=settings.repeats,
+        )
+        self._say("counting cycles")
+        report = self._board.run(request, self._cycles_timeout_s(clock))
+        confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
+        output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
+        self._verifier.check(output)
+        return _cycle_run(report, settings, output)
+
+    def _cycles_timeout_s(self, clock: ClockConfiguration) -> float:
+        """Return a generous bound: so many cycles for every constant that every output element may use, at this clock."""
+        layout = self._image.firmware.layout
+        constants = max((t.elements // t.shape[0] for t in layout.tensors if t.constant), default=1)
+        work_cycles = CYCLES_PER_ELEMENT_MAX * layout.output.elements * (1 + constants)
+        calls = self._settings.warmup + self._settings.repeats + 1
+        return MIN_TIMEOUT_S + TIMEOUT_FACTOR * (calls * work_cycles + self._setup_cycles()) / clock.hclk_hz
+
+    def _setup_cycles(self) -> float:
+        """Return at most what filling the buffers and taking the digest of the output costs."""
+        return SETUP_CYCLES_PER_BYTE * self._image.firmware.layout.ram_bytes
+
+    def _energy(self, index: int, clock: ClockConfiguration, call_cycles: int) -> EnergyRun:
+        assert self._meter is not None
+        self._say("sampling the current")
+        return self._meter.measure(self._board, index, clock, call_cycles, self._setup_cycles())
+
+
+def _cycle_run(report: Report, settings: Settings, output: bytes) -> CycleRun:
+    return CycleRun(
+        kernel_cycles=report.words("kernel_cycles")[: settings.repeats],
+        empty_cycles=report.words("empty_cycles")[: settings.repeats],
+        warmup=settings.warmup,
+        seed=settings.seed,
+        stack_bytes=report.word("stack_bytes"),
+        output_sha256=sha256(output).hexdigest(),
+    )
+
+
+def rejected(
+    point: Point,
+    image: Image | None,
+    error: BenchError,
+    measured_at: datetime | None = None,
+    cycle_run: CycleRun | None = None,
+    energy_run: EnergyRun | None = None,
+) -> Run:
+    """Return the run of ``point`` that ``error`` ended, with the raw values there are."""
+    return Run(
+        point=point,
+        measured_at=measured_at or datetime.now(UTC),
+        verdict=Verdict.REJECTED,
+        bench_version=version("mcu-bench"),
+        image=image.built.info if image is not None else None,
+        cycle_run=cycle_run,
+        energy_run=energy_run,
+        failure_class=error.failure_class,
+        reason=error.message,
+        detail="\n".join(part for part in (error.hint, error.detail) if part),
+        environment=environment(),
+    )
+
+
+def environment() -> tuple[tuple[str, str], ...]:
+    """Return what else may matter for a number: versions and host."""
+    return (
+        ("pyocd", version("pyocd")),
+        ("python", platform.python_version()),
+        ("host", platform.node()),
+        ("system", platform.platform()),
+    )

@@ -1,0 +1,1 @@
+"""What to measure, and its execution, point by point, each recorded in one transaction."""

@@ -1,0 +1,58 @@
+"""Executes plans: build, open the station, measure, and record every run as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from bench.build import BuildCache, find_toolchain
+from bench.domain.measurement import Point, Run
+from bench.errors import BenchError, error_context
+from bench.measure.image import Image, prepare
+from bench.measure.procedure import Procedure, points, rejected
+from bench.measure.settings import Settings
+from bench.measure.station import open_station
+from bench.store import Repository
+from bench.sweep.plan import ImagePlan
+
+
+class Listener(Protocol):
+    """Hears what happens while a plan is executed."""
+
+    def step(self, text: str) -> None: ...
+
+    def recorded(self, run: Run) -> None: ...
+
+
+def execute(
+    plan: ImagePlan, repository: Repository, settings: Settings, cache: BuildCache, listener: Listener
+) -> Iterator[Run]:
+    """Measure ``plan`` and yield each run after it was recorded.
+
+    A failure that ends the image (build, probe, flash ...) is recorded as a rejected run of every point that was not reached, and then
+    raised. An interruption leaves what was recorded.
+    """
+    reached: set[str] = set()
+    image: Image | None = None
+    try:
+        with error_context(plan.station.name):
+            listener.step(f"building {plan.work}")
+            image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache)
+            listener.step("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
+            with open_station(plan.station, plan.board, settings) as (under_test, meter):
+                for run in Procedure(plan.station, image, under_test, meter, settings, listener.step).runs():
+                    reached.add(run.point.clock.id)
+                    repository.record(run)
+                    listener.recorded(run)
+                    yield run
+    except BenchError as error:
+        for point in _points(plan):
+            if point.clock.id not in reached:
+                run = rejected(point, image, error)
+                repository.record(run)
+                listener.recorded(run)
+        raise
+
+
+def _points(plan: ImagePlan) -> list[Point]:
+    return points(plan.station, plan.board, plan.work, plan.clocks)
