@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -89,8 +90,6 @@ class UnknownName(UsageError):
     @classmethod
     def among(cls, what: str, name: str, known: list[str]) -> UnknownName:
         """Build the error for ``name``, an unknown ``what``; names the known ones and the nearest."""
-        from difflib import get_close_matches
-
         near = get_close_matches(name, known, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         return cls(f"unknown {what} {name!r}.{guess}", hint=f"known: {', '.join(known) or 'none'}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from quantiphy import InvalidNumber, Quantity
 
 from bench.errors import ParameterError
@@ -23,7 +25,7 @@ def parse(text: str, unit: str) -> float:
         raise ParameterError(
             f"{text!r} is in {quantity.units}, expected {unit}", hint=f"write it like 16 M{unit} or 100 m{unit}"
         )
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ParameterError(f"{text!r} is not a finite quantity", hint="give a finite number")
     return value
 

@@ -29,9 +29,8 @@ FLASH, RAM, CODE, STACK = 0x0800_0000, 0x2000_0000, 0x0800_0100, 0x2000_8000
 SIZE, CPACR = 0x1_0000, 0xE000_ED88
 START = """
 __attribute__((naked, section(".start"))) void start(void) {
-  __asm("ldr r1, =0xE000ED88\\n ldr r0, [r1]\\n orr r0, #0xF00000\\n str r0, [r1]\\n dsb\\n isb\\n bl work\\n wfi");
+  __asm("ldr r1, =0xE000ED88\\n ldr r0, [r1]\\n orr r0, #0xF00000\\n str r0, [r1]\\n dsb\\n isb\\n ldr r0, =REPEATS\\n bl work\\n wfi");
 }
-volatile unsigned repeats = REPEATS;
 """
 KERNELS = {
     "convolution, float": """
@@ -43,7 +42,7 @@ __attribute__((noipa)) void kernel(const float *in, const float *w, float *out, 
     out[y * (n - k + 1) + x] = sum;
   }
 }
-void work(void) { for (unsigned r = repeats; r; r--) kernel(in, weights, out, 24, 5); }
+void work(unsigned r) { for (; r; r--) kernel(in, weights, out, 24, 5); }
 """,
     "integer mix": """
 static unsigned data[256];
@@ -51,17 +50,17 @@ __attribute__((noipa)) unsigned kernel(unsigned *p, int n, unsigned h) {
   for (int i = 0; i < n; i++) { h = (h ^ p[i]) * 16777619u; if (h & 64) p[i] += h >> 7; else p[i] ^= h << 3; }
   return h;
 }
-void work(void) { unsigned h = 1; for (unsigned r = repeats; r; r--) h = kernel(data, 256, h); data[0] = h; }
+void work(unsigned r) { unsigned h = 1; for (; r; r--) h = kernel(data, 256, h); data[0] = h; }
 """,
 }
 
 
 def compile_kernel(source: str, repeats: int) -> bytes:
-    """Binary of START and a kernel, linked at CODE; initialised data is left out (``repeats`` is a constant in flash)."""
+    """Binary of START and a kernel that runs ``repeats`` times, linked at CODE; there is no initialised data."""
     compiler, objcopy = (shutil.which(f"arm-none-eabi-{tool}") for tool in ("gcc", "objcopy"))
     if compiler is None or objcopy is None:
         sys.exit("arm-none-eabi-gcc is missing: apt install gcc-arm-none-eabi")
-    start = START.replace("volatile unsigned repeats", "const volatile unsigned repeats").replace("REPEATS", str(repeats))
+    start = START.replace("REPEATS", str(repeats))
     script = f"SECTIONS {{ . = {CODE:#x}; .text : {{ *(.start) *(.text*) *(.rodata*) }} . = {RAM:#x}; .bss : {{ *(.data*) *(.bss*) }} }}"
     flags = "-O3 -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -ffreestanding -nostdlib -Wl,-e,start -Wl,-T,kernel.ld"
     with tempfile.TemporaryDirectory() as folder:
@@ -78,10 +77,10 @@ class CpacrOnly:
 
     cpu: Cpu
 
-    def read(self, address: int, size: int) -> int:
+    def read(self, _address: int, _size: int) -> int:
         return self.cpu.system.cpacr
 
-    def write(self, address: int, size: int, value: int) -> None:
+    def write(self, _address: int, _size: int, value: int) -> None:
         self.cpu.system.cpacr = value
 
 
@@ -127,20 +126,22 @@ def bare(code: bytes, block_hook: Callable[[unicorn.Uc, int, int, object], None]
 
 def python_model(code: bytes) -> Callable[[unicorn.Uc, int, int, object], None]:
     """The block hook's work at zero wait states, in Python."""
-    timing, edges = CortexM4Timing(), {}
-    state = {"previous": None, "cycles": 0}
+    timing = CortexM4Timing()
+    edges: dict[tuple[tuple[int, int] | None, int], int] = {}
+    previous: tuple[int, int] | None = None
+    cycles = 0
+
+    def block(place: tuple[int, int]) -> CodeBlock:
+        return CodeBlock(place[0], code[place[0] - CODE : place[0] - CODE + place[1]])
 
     def hook(_engine: unicorn.Uc, address: int, size: int, _user: object) -> None:
-        key = state["previous"], address
-        cost = edges.get(key)
+        nonlocal previous, cycles
+        cost = edges.get((previous, address))
         if cost is None:
-            blocks = [
-                CodeBlock(place[0], code[place[0] - CODE : place[0] - CODE + place[1]]) if place else None
-                for place in (state["previous"], (address, size))
-            ]
-            cost = edges[key] = timing.edge(blocks[0], blocks[1]).total_cycles
-        state["cycles"] += cost
-        state["previous"] = (address, size)
+            cost = timing.edge(block(previous) if previous else None, block((address, size))).total_cycles
+            edges[previous, address] = cost
+        cycles += cost
+        previous = address, size
 
     return hook
 
@@ -153,7 +154,9 @@ def main() -> None:
     options = parser.parse_args()
     start = "import time; t = time.perf_counter(); import bench.virtual.cpu; print(time.perf_counter() - t)"
     warm = [float(subprocess.check_output([sys.executable, "-c", start])) for _ in range(options.runs)]
-    print(f"{platform.machine()}, {platform.system()}, {cpu_name()}, Python {platform.python_version()}, unicorn {unicorn.__version__}")
+    print(
+        f"{platform.machine()}, {platform.system()}, {cpu_name()}, Python {platform.python_version()}, unicorn {unicorn.__version__}"
+    )
     print(f"import of the core with its compiled hooks cached: {statistics.median(warm):.2f} s\n")
     print("| kernel | hooks | million instructions/s | min | max |\n| --- | --- | ---: | ---: | ---: |")
     for name, source in KERNELS.items():
@@ -171,7 +174,9 @@ def main() -> None:
         }
         for way, run in ways.items():
             speeds = sorted(done / run() / 1e6 for _ in range(options.runs))
-            print(f"| {name} | {way} | {statistics.median(speeds):.1f} | {speeds[0]:.1f} | {speeds[-1]:.1f} |", flush=True)
+            print(
+                f"| {name} | {way} | {statistics.median(speeds):.1f} | {speeds[0]:.1f} | {speeds[-1]:.1f} |", flush=True
+            )
 
 
 def cpu_name() -> str:

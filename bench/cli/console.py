@@ -30,7 +30,7 @@ def out() -> Console:
 
 def err() -> Console:
     """Return the console for progress and messages."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())  # a log has no edge
 
 
 def table(*columns: tuple[str, str], title: str | None = None) -> Table:

@@ -68,18 +68,17 @@ def run(
     plan = plan_image(place, board, work, choose_clocks(board, freq))
     runs: list[Run] = []
     with open_store(db) as store:
+        if not as_json:
+            err().print(f"{work} on {place.name} ({place.source}), {len(plan.clocks)} clocks", markup=False)
         with progressing(len(plan.clocks)) as listener:
-            if not as_json:
-                err().print(f"{work} on {place.name} ({place.source}), {len(plan.clocks)} clocks", markup=False)
-            for measured in execute(plan, store.repository, settings, BuildCache.default(), listener):
-                runs.append(measured)
+            runs.extend(execute(plan, store.repository, settings, BuildCache.default(), listener))
         name = store.name
     accepted = [measured for measured in runs if measured.verdict is Verdict.ACCEPTED]
     if as_json:
         print_json([row_dict(row(measured)) for measured in accepted])
     else:
         console = out()
-        console.print(results_table(accepted))
+        console.print(results_table(accepted, console.width))
         if plot and len(accepted) > 2:
             console.print(energy_plot(accepted, console.width), markup=False, highlight=False)
         console.print(

@@ -76,4 +76,5 @@ class Workload:
         return ";".join(f"{name}={value}" for name, value in self.params)
 
     def __str__(self) -> str:
-        return f"{self.primitive} {self.params_text} {self.dtype} {self.flavor} {self.opt_level}"
+        params = ", ".join(f"{name}={value}" for name, value in self.params)
+        return f"{self.primitive}({params}) {self.dtype} {self.flavor} -{self.opt_level}"

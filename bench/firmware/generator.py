@@ -25,7 +25,8 @@ def mix(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def draw(seed: int, stream: int, count: int) -> NDArray[np.uint32]:
     """Return ``count`` random words of ``stream``; shape (count,)."""
     start: NDArray[np.uint32] = np.array([(seed ^ (stream * 0x9E3779B9)) & 0xFFFFFFFF], dtype=np.uint32)
-    return mix(mix(start) + np.arange(count, dtype=np.uint32))
+    counters: NDArray[np.uint32] = np.add(mix(start), np.arange(count, dtype=np.uint32), dtype=np.uint32)
+    return mix(counters)
 
 
 def values(tensor: Tensor, seed: int, stream: int) -> NDArray[np.float32] | NDArray[np.int8]:

@@ -126,7 +126,7 @@ class Procedure:
             warmup=settings.warmup,
             repeats=settings.repeats,
         )
-        self._say("counting cycles")
+        self._say(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
         report = self._board.run(request, self._cycles_timeout_s(clock))
         confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
@@ -147,7 +147,7 @@ class Procedure:
 
     def _energy(self, index: int, clock: ClockConfiguration, call_cycles: int) -> EnergyRun:
         assert self._meter is not None
-        self._say("sampling the current")
+        self._say(f"sampling the current at {clock.hclk_hz / 1e6:g} MHz")
         return self._meter.measure(self._board, index, clock, call_cycles, self._setup_cycles())
 
 

@@ -231,7 +231,9 @@ class BoardUnderTest:
             exc_return=report.word("fault_exc_return"),
             frame=report.words("fault_frame") if report.word("fault_frame_valid") else None,
         )
-        where = self._locate(fault.frame[6]) if fault.frame else f"an unknown place: stack overflow, SP {fault.sp:#010x}"
+        where = (
+            self._locate(fault.frame[6]) if fault.frame else f"an unknown place: stack overflow, SP {fault.sp:#010x}"
+        )
         detail = "\n".join([fault.describe(self._locate), *self._diagnoses()])
         raise TargetFault(f"the target took a fault at {where}", detail=detail)
 

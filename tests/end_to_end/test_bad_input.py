@@ -158,14 +158,20 @@ def test_a_kernel_that_writes_nothing_is_refused(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("mute", ("sent nothing for 1 s", "check cable and port")), ("lost", ("lost",)), ("garbage", ()), ("disconnect", ()), ("overcurrent", ("50 mA",))],
+    [
+        ("mute", ("sent nothing for 1 s", "check cable and port")),
+        ("lost", ("lost",)),
+        ("garbage", ()),
+        ("disconnect", ()),
+        ("overcurrent", ("50 mA",)),
+    ],
 )
 def test_a_current_probe_that_fails(workplace: Workplace, fault: str, words: tuple[str, ...]) -> None:
     (workplace.folder / "stations.yaml").write_text(
         "stations:\n  - name: virtual-broken\n    board: nucleo_f446ze\n    virtual: true\n    debug_probe: virtual-nucleo_f446ze\n"
         f"    current_probe:\n      driver: lpm01a\n      url: virtual://virtual-nucleo_f446ze/lpm01a?faults={fault}\n"
     )
-    window = QUICK[:-1] + ("50ms",)
+    window = (*QUICK[:-1], "50ms")
     assert_clear(workplace.bench(*window, "--station", "virtual-broken"), 1, *words)
     assert rejected(workplace) == ["probe"]
 

@@ -170,6 +170,7 @@ class Cpu(Execution):
             raise ValueError(f"{wait_states} flash wait states: 0 to 15 are possible")
         state = self._state
         state[at.H_WAIT_STATES] = wait_states
+        state[at.H_ALL_CACHED] = 0
         state[at.H_ICACHE], state[at.H_DCACHE], state[at.H_PREFETCH] = icache, dcache, prefetch
         self._update_switches()
 
@@ -177,6 +178,7 @@ class Cpu(Execution):
         """Empty the flash accelerator's caches (FLASH_ACR.ICRST, DCRST)."""
         if instruction:
             self._state[at.ICACHE :] = 0
+            self._state[at.H_ALL_CACHED] = 0
             self._state[at.H_LAST_LINE] = -2
         if data:
             self._state[at.DCACHE : at.ICACHE] = 0

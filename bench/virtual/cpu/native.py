@@ -14,7 +14,7 @@ from numba import carray, cfunc, njit, types
 
 from bench.virtual.cpu.foreign import call_1, call_2, call_4, load_word
 
-# Header words. Addresses of functions and of the emulator:
+# Header words: addresses,
 H_ENGINE: Final = 0  # uc_engine*
 H_STOP_FUNCTION: Final = 1  # uc_emu_stop
 H_MISS_FUNCTION: Final = 2  # Python: an edge that is not in the table
@@ -22,7 +22,7 @@ H_REGISTERS: Final = 3  # address of r0-r15 as 32-bit words inside the emulator,
 H_SNAPSHOT_FUNCTION: Final = 4  # uc_reg_read_batch when H_REGISTERS is a copy, else 0
 H_SNAPSHOT_IDS: Final = 5
 H_SNAPSHOT_POINTERS: Final = 6
-# Progress:
+# progress,
 H_CYCLES: Final = 8  # cycles at the end of the current block
 H_INSTRUCTIONS: Final = 9
 H_CURRENT: Final = 10  # index of the block entered last; 0: none
@@ -35,7 +35,7 @@ H_PASS: Final = 16  # address whose hook lets pass once, or -1
 H_FOUND: Final = 17  # edge entry made by the miss function
 H_EDGE: Final = 18  # edge entry by which the current block was entered, or -1
 H_PENDING_SEEN: Final = 19  # Python has just looked at the pending exceptions: do not stop for them once
-# Switches:
+# switches,
 H_FPU_ENABLED: Final = 20
 H_WAIT_STATES: Final = 21
 H_ICACHE: Final = 22
@@ -43,7 +43,7 @@ H_DCACHE: Final = 23
 H_PREFETCH: Final = 24
 H_CHECK_PENDING: Final = 25  # an exception is pending: stop behind instructions that change masks
 H_EVENT: Final = 26  # SEV was executed
-# Flash interface:
+# flash interface.
 H_FLASH_BASE: Final = 32
 H_FLASH_SIZE: Final = 33
 H_FLASH_ALIAS: Final = 34  # second base, or -1
@@ -55,6 +55,7 @@ H_DLINES: Final = 39
 H_LINE_SHIFT: Final = 40
 H_STALL_LINES: Final = 41  # flash lines recorded for the current block
 H_STALL_READS: Final = 42  # flash reads recorded for the current block
+H_ALL_CACHED: Final = 43  # every line of the current block came from the instruction cache
 HEADER_WORDS: Final = 64
 
 STOP_NONE: Final = 0
@@ -155,7 +156,7 @@ def snapshot(state: Any) -> None:
 def evaluate(state: Any, form: int) -> int:
     """Value of a linear form with the registers as they are."""
     registers = state[H_REGISTERS]
-    value = state[form]
+    value: int = state[form]
     for term in range(form + 2, form + 8, 2):
         coefficient = state[term + 1]
         if coefficient == 0:
@@ -173,10 +174,10 @@ def data_stall(state: Any, address: int, size: int) -> int:
         if state[H_FLASH_ALIAS] < 0 or offset < 0 or offset >= state[H_FLASH_SIZE]:
             return 0
     shift = state[H_LINE_SHIFT]
-    stall = 0
+    stall: int = 0
     if state[H_DCACHE] == 0:
-        words = (size + 3) >> 2
-        return words * state[H_WAIT_STATES]
+        stall = ((size + 3) >> 2) * state[H_WAIT_STATES]
+        return stall
     for line in range(offset >> shift, ((offset + size - 1) >> shift) + 1):
         oldest = DCACHE
         state[H_TICK] += 1
@@ -247,7 +248,7 @@ def find_edge(state: Any, address: int, size: int) -> int:
     key = (state[H_CURRENT] << 32) | address
     slot = edge_slot(key)
     while True:
-        entry = EDGES + EDGE_WORDS * slot
+        entry: int = EDGES + EDGE_WORDS * slot
         found = state[entry]
         if found == key + 1 and state[BLOCKS + BLOCK_WORDS * state[entry + 1] + B_SIZE] == size:
             return entry
@@ -291,12 +292,13 @@ def may_enter(state: Any, block: int, address: int) -> bool:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def flash_stalls(state: Any, block: int, now: int) -> int:
-    """Wait states of a block entered at cycle ``now``: its data reads, then the lines that it lies in. Keeps each for cycles_at."""
+def flash_stalls(state: Any, block: int, now: int, again: bool) -> int:
+    """Wait states of a block entered at cycle ``now``: its data reads, then the lines that it lies in. Keeps each for cycles_at.
+
+    ``again``: the block before was the same one.
+    """
     stalls = 0
-    reads = state[block + B_READ_COUNT]
-    if reads and not reads_flash(state, block):
-        reads = 0
+    reads = state[block + B_READ_COUNT] if reads_flash(state, block) else 0
     form = FORMS + FORM_WORDS * state[block + B_READ]
     for read in range(reads):
         wait = data_stall(state, evaluate(state, form), state[form + 1])
@@ -305,10 +307,19 @@ def flash_stalls(state: Any, block: int, now: int) -> int:
         form += FORM_WORDS
     lines = state[block + B_LINE_COUNT]
     times = LINE_TIMES + state[block + B_LINE]
-    for line in range(lines):
-        wait = line_stall(state, state[block + B_FIRST_LINE] + line, now + state[times + line] + stalls)
-        state[LINE_STALLS + line] = wait
-        stalls += wait
+    if (
+        again and state[H_ALL_CACHED]
+    ):  # in a loop of one block its lines stay the most recently used ones, in the same order
+        if lines > 1:
+            state[H_LINE_TIME] = now + state[times + lines - 1] + stalls
+    else:
+        fetched = 0
+        for line in range(lines):
+            wait = line_stall(state, state[block + B_FIRST_LINE] + line, now + state[times + line] + stalls + fetched)
+            state[LINE_STALLS + line] = wait
+            fetched += wait
+        state[H_ALL_CACHED] = state[H_ICACHE] and lines > 0 and fetched == 0
+        stalls += fetched
     state[H_STALL_READS] = reads
     state[H_STALL_LINES] = lines
     return stalls
@@ -339,7 +350,7 @@ def on_block(_engine: Any, raw_address: Any, raw_size: Any, user: Any) -> None:
     now = state[H_CYCLES]
     cycles = state[entry + 2]
     if state[H_WAIT_STATES]:
-        cycles += flash_stalls(state, block, now)
+        cycles += flash_stalls(state, block, now, state[entry + 1] == state[H_CURRENT])
     else:
         state[H_STALL_LINES] = 0
         state[H_STALL_READS] = 0

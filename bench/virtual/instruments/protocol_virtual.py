@@ -31,16 +31,16 @@ _FOREVER_S = 600.0
 def acquire_board(unique_id: str) -> Board:
     """Return the virtual board ``unique_id``. Raises LookupError, ValueError or BenchError for an unknown one."""
     # Late: the board brings the emulator, and who only lists handlers needs none.
-    from bench.virtual import world  # noqa: PLC0415
+    from bench.virtual.world import acquire  # noqa: PLC0415
 
-    return cast(Board, world.acquire(unique_id))
+    return cast(Board, acquire(unique_id))
 
 
 def release_board(unique_id: str) -> None:
     """Give a board back that ``acquire_board`` returned."""
-    from bench.virtual import world  # noqa: PLC0415
+    from bench.virtual.world import release  # noqa: PLC0415
 
-    world.release(unique_id)
+    release(unique_id)
 
 
 class Serial(SerialBase):  # type: ignore[misc,unused-ignore]

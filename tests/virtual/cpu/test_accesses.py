@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.virtual.cpu.accesses import Form, plan_accesses
+from bench.virtual.cpu.accesses import AccessPlan, Form, plan_accesses
 from bench.virtual.cpu.decode import decode_block
 from tests.virtual.cpu.machine import CODE, assemble
 
@@ -25,7 +25,7 @@ def test_reduced_forms_agree_modulo(form: Form, modulus: int, registers: list[in
     assert form.modulo(modulus).value(registers) % modulus == form.value(registers) % modulus
 
 
-def plan(source: str, *, flash_reads: bool = False, traps: bool = False):
+def plan(source: str, *, flash_reads: bool = False, traps: bool = False) -> AccessPlan:
     return plan_accesses(decode_block(CODE, assemble(source)), flash_reads=flash_reads, unaligned_traps=traps)
 
 

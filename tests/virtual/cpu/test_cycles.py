@@ -97,8 +97,10 @@ def outcome(machine: Machine) -> tuple[int, int, bytes, list[tuple[int, int]]]:
     return machine.cpu.cycles, machine.cpu.instructions, bytes(machine.ram), machine.reads
 
 
-def run_whole(wait_states: int, caches: bool, **options: bool) -> tuple[int, int, bytes, list[tuple[int, int]]]:
-    machine = Machine(PROGRAM, **options)
+def run_whole(
+    wait_states: int, caches: bool, *, direct_registers: bool = True
+) -> tuple[int, int, bytes, list[tuple[int, int]]]:
+    machine = Machine(PROGRAM, direct_registers=direct_registers)
     machine.cpu.set_flash_access(wait_states, icache=caches, dcache=caches, prefetch=caches)
     assert machine.cpu.run(FOREVER) is StopReason.SLEEP
     return outcome(machine)

@@ -1,8 +1,9 @@
-"""The image in an independent emulator (QEMU's netduinoplus2, a Cortex-M4): the harness runs, and the output is right.
+"""The same ELF on the virtual board and in an independent emulator (QEMU's netduinoplus2, a Cortex-M4): the same output, bit for bit.
 
-The clock stays as reset left it, because that machine has no clock tree; everything else is the code that runs on a board.
+In QEMU the clock stays as reset left it, because that machine has no clock tree; everything else is the code that runs on a board.
 """
 
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -11,11 +12,17 @@ from pathlib import Path
 import pytest
 
 from bench.boards import load_board
+from bench.boards.stations import all_stations, find_station
 from bench.build import BuildCache, find_toolchain
 from bench.clocktree import clock_table
+from bench.domain.measurement import Verdict
 from bench.domain.primitives import workload
+from bench.firmware.mailbox import State, TargetErrorCode
 from bench.measure.image import Image, prepare
+from bench.measure.procedure import Procedure
+from bench.measure.settings import Settings
 from bench.measure.verify import Verifier
+from bench.target.session import open_board
 
 BOARD = load_board("nucleo_f446ze")
 SEED = 7
@@ -78,6 +85,16 @@ def fnv1a(data: bytes) -> int:
     return value
 
 
+def output_on_virtual_board(image: Image) -> str:
+    """Measure the image at its first clock, without current; return the digest of the output."""
+    station = find_station(all_stations(None), "virtual-nucleo_f446ze")
+    with open_board(station, BOARD) as under_test:
+        first = next(Procedure(station, image, under_test, None, Settings(seed=SEED), lambda _: None).runs())
+    assert first.verdict is Verdict.ACCEPTED, first.reason
+    assert first.cycle_run is not None
+    return first.cycle_run.output_sha256
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -85,14 +102,18 @@ def fnv1a(data: bytes) -> int:
         {"k": 3, "in_h": 9, "in_w": 9, "in_c": 3, "out_c": 2, "stride": 2, "padding": "same"},
     ],
 )
-def test_the_image_computes_the_same_in_an_independent_emulator(tmp_path: Path, params: dict[str, int | str]) -> None:
+def test_the_same_image_computes_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, int | str]
+) -> None:
+    monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
     work = workload("conv2d", params)
     clocks = [clock for _, clock in clock_table(BOARD)]
     image = prepare(work, BOARD, clocks, find_toolchain(), BuildCache(tmp_path / "cache"))
     dump = tmp_path / "output.bin"
     words = run_in_qemu(image, dump)
     output = dump.read_bytes()
-    assert (words["state"], words["error"]) == (3, 0)
+    assert (words["state"], words["error"]) == (State.DONE, TargetErrorCode.NONE)
     assert words["output_digest"] == fnv1a(output)
     assert 0 < words["stack_bytes"] < 1024
     Verifier(work, image.firmware.layout, SEED).check(output)
+    assert output_on_virtual_board(image) == hashlib.sha256(output).hexdigest()
