@@ -17,8 +17,8 @@ help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 run: $(READY) toolchain ## Measure a 5x5 convolution at fourteen clocks on a virtual board; leaves measurements.db and lut.csv.
-	$(BIN)/bench run --primitive conv2d --k 5
-	$(BIN)/bench export lut.csv
+	$(BIN)/bench run --primitive conv2d --k 5 --station virtual-nucleo_f446ze
+	$(BIN)/bench export lut.csv --source virtual
 
 test: $(READY) toolchain test-tools ## Run all tests.
 	$(BIN)/pytest -n 2
