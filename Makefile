@@ -41,6 +41,7 @@ clean: ## Remove the virtual environment and what tools left behind; measurement
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: $(READY) ## Pin the newest allowed versions of all dependencies.
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[virtual,dev]'
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip | LC_ALL=C sort -f > requirements.lock
 
 $(READY): pyproject.toml requirements.lock
@@ -50,6 +51,7 @@ $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip --disable-pip-version-check check >/dev/null || { $(BIN)/python -m pip check; exit 1; }
 	@touch $@
 
 toolchain:
