@@ -87,13 +87,18 @@ class EnergyMeter:
             TRIGGER_MARGIN_S + settings.settle_s + (setup_cycles + (settings.warmup + 1) * call_cycles) / clock.hclk_hz
         )
         self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s))
-        under_test.run_detached(request)
+        release_s = under_test.run_detached(request)
         try:
             capture = self._probe.collect()
         finally:
             # The core may still sleep, and a sleeping core need not answer the debug port.
             under_test.sleep(sleep_s + EDGE_GUARD_S)
             report = under_test.reattach(request, timeout_s=trigger_timeout_s + 2 * duration_s)
+        if release_s > settings.settle_s:
+            raise VerifyError(
+                f"the debug port was down only {release_s:.3g} s after the target had started; it settles for {settings.settle_s:.3g} s",
+                hint="the window may hold the debugger's current: measure again, on a less busy host or without USB hubs",
+            )
         return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
 
     def _energy_run(self, capture: Capture, loops: int, window_cycles: int, loop_empty_cycles: int) -> EnergyRun:

@@ -15,14 +15,15 @@ MAX_WINDOW_S = 10.0
 class Settings:
     """``repeats`` counted calls after ``warmup`` uncounted ones; an energy window of at least ``window_s``; ``seed`` of the inputs.
 
-    ``settle_s`` is slept before the window, ``idle_s`` after it. Raises ParameterError for values out of range.
+    ``settle_s`` is slept before the window, and must outlast the release of the debug port (some USB transfers of a few milliseconds each);
+    ``idle_s`` after it. Raises ParameterError for values out of range.
     """
 
     repeats: int = 10
     warmup: int = 2
     window_s: float = 0.1
     idle_s: float = 0.05
-    settle_s: float = 0.01
+    settle_s: float = 0.05
     seed: int = 1
     sample_rate_hz: float = 100e3
 

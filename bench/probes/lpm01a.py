@@ -27,6 +27,9 @@ _REPLY_TIMEOUT_S = 1.0
 _STALL_TIMEOUT_S = 1.0
 _SILENCE_S = 0.1
 _REPLY_LINES = 32
+_SETTLE_S = 1.5
+"""Silence after ``volt`` and ``pwr on``: the instrument calibrates itself and says so late, and the target's supply rises and its
+power-on reset ends (DS10693: 3 ms at most) in it."""
 
 
 class Lpm01a(CurrentProbe):
@@ -86,6 +89,7 @@ class Lpm01a(CurrentProbe):
             )
         self._set("volt", f"{round(vdd_v * 1e3)}m")
         self._command("pwr on nostatus")
+        self._open_link().drain(_SETTLE_S, 1 << 16)
         self._vdd_v = round(vdd_v * 1e3) / 1e3
         answer = self._command("temp degc").split()
         try:
@@ -137,8 +141,11 @@ class Lpm01a(CurrentProbe):
 
     def close(self) -> None:
         """Give control back and close the port; the supply stays as it is. Never raises."""
-        link, self._link, self._armed = self._link, None, None
+        link, armed = self._link, self._armed is not None
+        self._link = self._armed = None
         if link is not None:
+            if armed:
+                self._abort(link)
             with suppress(BenchError):
                 link.send("hrc")
             link.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pyocd.core import exceptions
 from pyocd.core.session import Session
 from pyocd.core.soc_target import SoCTarget
 from pyocd.core.target import Target
@@ -128,10 +129,11 @@ class BoardUnderTest:
         self._wait_halted(timeout_s, f"{request.command.name.lower()} run", RunTimeout)
         return self._finished(request)
 
-    def run_detached(self, request: Request) -> None:
+    def run_detached(self, request: Request) -> float:
         """Start one command and let go: debug and trace bits cleared, debug port powered down. ``reattach`` ends it.
 
-        C_DEBUGEN is cleared by the very write that lets the core run (ARM DDI 0403E.e C1.6.2).
+        Returns how many seconds passed from letting the core run to the port being down. C_DEBUGEN is cleared by the very write that lets
+        the core run (ARM DDI 0403E.e C1.6.2). Raises DebugProbeError, also where the port does not acknowledge.
         """
         self._post(request)
         with pyocd_errors("releasing the debug port"):
@@ -140,20 +142,29 @@ class BoardUnderTest:
             self._target.write32(_DBGMCU_CR, 0)
             demcr = self._target.read32(CortexM.DEMCR)
             self._target.write32(CortexM.DEMCR, demcr & ~_DEMCR_TRCENA)
+            released_s = self._time.monotonic()
             self._target.write32(CortexM.DHCSR, CortexM.DBGKEY)
             self._target.flush()
-            self._target.dp.power_down_debug()
+            if not self._target.dp.power_down_debug():
+                raise exceptions.ProbeError("the debug port does not acknowledge that it is powered down")
+            return self._time.monotonic() - released_s
 
     def reattach(self, request: Request, timeout_s: float) -> Report:
         """Take the debug port again without reset, wait until ``request`` is done and the core stopped, and return the mailbox.
 
         Raises DebugProbeError, RunTimeout, TargetFault, VerifyError.
         """
+        deadline = self._time.monotonic() + timeout_s
         with pyocd_errors("taking the debug port again"):
-            self._target.dp.power_up_debug()
-            for access_port in self._target.aps.values():
-                access_port._invalidate_cache()  # noqa: SLF001  the port's registers may have been lost with its power
-            self._target.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
+            while True:
+                try:
+                    self._take_port()
+                    break
+                except exceptions.TransferError:
+                    # A core that still sleeps need not answer: with DBG_SLEEP clear its bus clock stands (RM0390 rev 6 33.16.1).
+                    if self._time.monotonic() > deadline:
+                        raise
+                self._time.sleep(POLL_S)
         # The harness runs into its breakpoint by itself once it is done and sees C_DEBUGEN.
         self._wait_halted(timeout_s, "energy run", RunTimeout)
         return self._finished(request)
@@ -163,6 +174,15 @@ class BoardUnderTest:
         self._time.sleep(seconds)
 
     # Helpers
+
+    def _take_port(self) -> None:
+        """Power the debug port up and enable halting debug."""
+        if not self._target.dp.power_up_debug():
+            raise exceptions.ProbeError("the debug port does not acknowledge that it is powered up")
+        self._target.dp.clear_sticky_err()
+        for access_port in self._target.aps.values():
+            access_port._invalidate_cache()  # noqa: SLF001  the port's registers may have been lost with its power
+        self._target.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
 
     def _post(self, request: Request) -> None:
         self._diagnosed = len(diagnoses_of(self._session.probe))

@@ -49,6 +49,8 @@ def open_board(station: Station, board: Board) -> Iterator[BoardUnderTest]:
         ) from error
     try:
         with pyocd_errors(f"talking to {board.product}"):
+            # Another tool's vector catch outlives a reset and would stop the core at a fault before the harness has reported it.
+            session.target.set_vector_catch(0)
             under_test = BoardUnderTest(session, board)
             identify(under_test, station, board)
         yield under_test
