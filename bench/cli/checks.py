@@ -22,6 +22,7 @@ from bench.measure.settings import Settings
 from bench.measure.station import open_station
 from bench.probes.registry import probe_by_name
 from bench.store import open_store
+from bench.store.engine import parse_url, sqlite_path
 from bench.target.session import connected_probes
 
 
@@ -135,6 +136,9 @@ def _station(station: Station) -> Iterator[Finding]:
 
 
 def _database(db: str) -> str:
+    path = sqlite_path(parse_url(db))
+    if path is not None and not path.exists():
+        return f"no {path} yet: the first measurement makes it"
     with open_store(db) as store:
         counts = store.repository.counts()
         return f"{store.name}: {counts.points} points, {counts.accepted} accepted and {counts.rejected} rejected runs"

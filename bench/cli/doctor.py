@@ -30,7 +30,7 @@ def doctor(
         for finding in found:
             mark = "[green]ok  [/]" if finding.ok else "[bold red]bad [/]"
             console.print(f"{mark} [bold]{finding.what}[/]: ", end="")
-            console.print(finding.text, markup=False)
+            console.print(finding.text, markup=False, soft_wrap=True)
             if finding.mend:
-                console.print(f"     mend: {finding.mend}", markup=False)
+                console.print(f"     mend: {finding.mend}", markup=False, soft_wrap=True)
     return 0 if all(finding.ok for finding in found) else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from bench.cli.console import err, print_json
 from bench.cli.options import DEFAULT_DB, Db, Json
 from bench.domain.station import Source
-from bench.errors import UnknownName, UsageError
+from bench.errors import BenchError, UnknownName, UsageError
 
 
 def export(
@@ -40,8 +41,8 @@ def export(
 
     Example: bench export lut.csv --board nucleo_f446ze
     """
-    if file is None and not as_json:
-        raise UsageError("nowhere to write to", hint="name a file, as in: bench export lut.csv; or use --json")
+    if (file is None) != as_json:
+        raise UsageError("give either a file or --json", hint="as in: bench export lut.csv")
 
     # Late: these bring SQLAlchemy and Arrow.
     from bench.lut import Format, format_of, row_dict, rows, write, write_provenance
@@ -54,10 +55,14 @@ def export(
         tuple(station or ()), tuple(board or ()), tuple(primitive or ()), tuple(dtype or ()), tuple(source or ())
     )
     with open_store(db, create=False) as store:
-        if as_json:
-            print_json([row_dict(row) for row in rows(store, selection)])
-        if file is not None:
-            count = write(file, rows(store, selection), chosen)
+        table = rows(store, selection)
+        first = next(table, None)
+        if first is None:
+            raise BenchError(f"{store.name} holds no accepted run of {selection}", hint="measure first: bench run")
+        if file is None:
+            print_json([row_dict(row) for row in chain((first,), table)])
+        else:
+            count = write(file, chain((first,), table), chosen)
             write_provenance(
                 file,
                 store,

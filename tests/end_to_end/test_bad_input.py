@@ -202,6 +202,11 @@ def test_a_database_of_a_newer_bench(workplace: Workplace) -> None:
     assert_clear(workplace.bench(*QUICK), 1, "newer", "9999")
 
 
+def heed_interrupts() -> None:
+    """Undo that shells let background jobs, and all that those start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_was_measured(workplace: Workplace) -> None:
     command = workplace.command(["run", "--primitive", "conv2d", "--k", "5"])
     with subprocess.Popen(
@@ -211,6 +216,7 @@ def test_ctrl_c_keeps_what_was_measured(workplace: Workplace) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  no thread is running here
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -226,9 +232,16 @@ def test_ctrl_c_keeps_what_was_measured(workplace: Workplace) -> None:
     assert workplace.bench("db", "check").code == 0
 
 
-def test_export_of_nothing_says_so(workplace: Workplace) -> None:
+def test_export_of_nothing_says_so_and_writes_nothing(workplace: Workplace) -> None:
     assert_clear(workplace.bench("export", "lut.csv"), 1, "measurements.db")
+    assert workplace.bench(*QUICK, PATH=str(workplace.folder)).code == 1  # leaves a database with a rejected run
+    assert_clear(workplace.bench("export", "lut.csv"), 1, "no accepted run", "bench run")
     assert not (workplace.folder / "lut.csv").exists()
+
+
+def test_export_needs_one_place_to_go(workplace: Workplace) -> None:
+    assert_clear(workplace.bench("export"), 2, "either a file or --json")
+    assert_clear(workplace.bench("export", "lut.csv", "--json"), 2, "either a file or --json")
 
 
 def test_a_board_in_use_is_said(workplace: Workplace) -> None:
@@ -240,6 +253,7 @@ def test_a_board_in_use_is_said(workplace: Workplace) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  no thread is running here
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

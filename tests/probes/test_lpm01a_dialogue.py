@@ -250,3 +250,15 @@ def test_calls_out_of_order() -> None:
         probe.collect()
     with pytest.raises(ParameterError, match="format"):
         lpm01a.Lpm01a("/dev/ttyACM0", "text")
+
+
+def test_supply_and_calibration_settle_before_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = b"\r\nPowerShield > calibration done\r\n"
+    volt, on, temperature = acknowledged("volt 3000m", "pwr on nostatus", "temp degc")
+    port = ScriptedPort([*opening(), volt, (on[0], on[1] + late), temperature])
+    monkeypatch.setattr(lpm01a, "open_serial", lambda url, baudrate: port)
+    probe = lpm01a.Lpm01a("scripted")
+    probe.open()
+    probe.power_on(3.0)
+    assert lpm01a._SETTLE_S in port.waits_s
+    assert not port.steps

@@ -3,10 +3,17 @@ from __future__ import annotations
 import pytest
 import serial
 
+from bench.probes import lpm01a
 from bench.virtual.instruments import protocol_virtual
 from tests.virtual.instruments.instrument_fakes import FakeBoard, board_with_window
 
 PACKAGE = "bench.virtual.instruments"
+
+
+@pytest.fixture(autouse=True)
+def supply_settles_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The boards here open their window soon after time 0, whoever waits."""
+    monkeypatch.setattr(lpm01a, "_SETTLE_S", 0.0)
 
 
 @pytest.fixture

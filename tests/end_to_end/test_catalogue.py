@@ -1,0 +1,79 @@
+"""The commands that show what there is, and ``bench doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.boards import board_names
+from bench.domain.primitives import PRIMITIVES
+from tests.end_to_end.conftest import Workplace
+
+
+def test_boards_and_the_clock_table_of_each(workplace: Workplace) -> None:
+    listed = workplace.bench("boards", "--json")
+    assert [row["board"] for row in listed.rows()] == board_names()
+    for name in board_names():
+        rows = workplace.bench("boards", name, "--json").rows()
+        assert all(abs(row["sysclk_hz"] - row["requested_hz"]) <= 0.5 for row in rows)
+        shown = workplace.bench("boards", name)
+        assert shown.code == 0
+        for row in rows:
+            assert row["clock_id"] in shown.out
+
+
+def test_primitives_are_those_of_the_registry_and_documented(workplace: Workplace) -> None:
+    assert [row["primitive"] for row in workplace.bench("primitives", "--json").rows()] == list(PRIMITIVES)
+    shown = workplace.bench("primitives").out
+    documented = (Path(__file__).parents[2] / "docs" / "primitives.md").read_text(encoding="utf-8")
+    for entry in PRIMITIVES.values():
+        assert entry.application in shown
+        assert f"| {entry.name} | {entry.application} |" in documented
+
+
+def test_stations_lists_one_virtual_station_a_board(workplace: Workplace) -> None:
+    rows = workplace.bench("stations", "--json").rows()
+    assert [(row["station"], row["source"], row["connected"]) for row in rows] == [
+        (f"virtual-{name}", "virtual", True) for name in board_names()
+    ]
+
+
+def test_a_hardware_station_becomes_the_default_and_its_absence_is_said(workplace: Workplace) -> None:
+    (workplace.folder / "stations.yaml").write_text(
+        "stations:\n  - name: desk\n    board: nucleo_f446ze\n    debug_probe: 0123ABCD\n"
+        "    current_probe:\n      driver: lpm01a\n      url: /dev/ttyNOWHERE\n"
+    )
+    findings = workplace.bench("doctor", "--json")
+    assert findings.code == 1
+    bad = [row for row in findings.rows() if not row["ok"]]
+    assert {row["check"] for row in bad} == {"station desk"}
+    assert any("0123ABCD" in row["text"] for row in bad)
+    assert any("/dev/ttyNOWHERE" in row["text"] for row in bad)
+    assert all(row["mend"] for row in bad)
+    run = workplace.bench("run", "--primitive", "conv2d", "--freq", "16MHz")
+    assert run.code == 1
+    assert "desk" in run.err
+
+
+def test_doctor_is_content_and_leaves_nothing_behind(workplace: Workplace) -> None:
+    outcome = workplace.bench("doctor", "--station", "virtual-nucleo_f446ze")
+    assert outcome.code == 0, outcome.out
+    assert all(line.startswith(("ok", " ")) for line in outcome.out.splitlines())
+    assert "supplied by X-NUCLEO-LPM01A" in outcome.out
+    assert not (workplace.folder / "measurements.db").exists()
+
+
+def test_doctor_misses_the_compiler(workplace: Workplace) -> None:
+    outcome = workplace.bench("doctor", PATH=str(workplace.folder))
+    assert outcome.code == 1
+    assert "gcc-arm-none-eabi" in outcome.out
+
+
+def test_help_needs_no_heavy_room(workplace: Workplace) -> None:
+    outcome = workplace.call(
+        [
+            workplace.command([])[0],
+            "-c",
+            "import sys, bench.cli.main; print([m for m in ('pyocd', 'sqlalchemy', 'unicorn', 'pandas') if m in sys.modules])",
+        ]
+    )
+    assert outcome.out.strip() == "[]", outcome.err
