@@ -176,7 +176,7 @@ def data_stall(state: Any, address: int, size: int) -> int:
     shift = state[H_LINE_SHIFT]
     stall: int = 0
     if state[H_DCACHE] == 0:
-        return ((size + 3) >> 2) * state[H_WAIT_STATES]
+        return int(((size + 3) >> 2) * state[H_WAIT_STATES])
     for line in range(offset >> shift, ((offset + size - 1) >> shift) + 1):
         oldest = DCACHE
         state[H_TICK] += 1
