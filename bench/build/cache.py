@@ -2,7 +2,7 @@
 
     <root>/entries/<2 hex>/<key>/   artefacts, build.log, sources/, and entry.json with the digest of each file
     <root>/failed/<key>/            sources and log of the last failed build of that key
-    <root>/work/                    builds under way
+    <root>/work                     builds under way
     <root>/locks/<2 hex>            advisory locks; 256 at most, so they are never removed
 
 Several processes and threads may use one directory: whoever holds the lock of a key looks it up, builds and publishes;

@@ -7,6 +7,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -207,22 +209,30 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_keeps_what_was_measured(workplace: Workplace) -> None:
-    command = workplace.command(["run", "--primitive", "conv2d", "--k", "5"])
+@contextmanager
+def main_job(place: Workplace, points: int) -> Iterator[subprocess.Popen[str]]:
+    """Yield the main job once it has recorded ``points`` points; interrupt it at the end."""
     with subprocess.Popen(
-        command,
-        cwd=workplace.folder,
-        env=workplace.environment,
+        place.command(["run", "--primitive", "conv2d", "--k", "5"]),
+        cwd=place.folder,
+        env=place.environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=heed_interrupts,  # noqa: PLW1509  no thread is running here
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("[2/14]"):
-                process.send_signal(signal.SIGINT)
-                break
+        assert any(line.startswith(f"[{points}/14]") for line in process.stderr)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=TIMEOUT_S)
+
+
+def test_ctrl_c_keeps_what_was_measured(workplace: Workplace) -> None:
+    with main_job(workplace, points=2) as process:
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 130
     assert "interrupted" in err
@@ -245,23 +255,8 @@ def test_export_needs_one_place_to_go(workplace: Workplace) -> None:
 
 
 def test_a_board_in_use_is_said(workplace: Workplace) -> None:
-    command = workplace.command(["run", "--primitive", "conv2d", "--k", "5"])
-    with subprocess.Popen(
-        command,
-        cwd=workplace.folder,
-        env=workplace.environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  no thread is running here
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("[1/14]"):
-                break
+    with main_job(workplace, points=1):
         outcome = workplace.bench(*QUICK, "--db", "other.db")
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)
     assert_clear(outcome, 1, "in use")
 
 

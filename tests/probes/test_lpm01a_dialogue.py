@@ -217,6 +217,7 @@ def test_prompt_and_status_lines_before_the_reply_are_passed_over(monkeypatch: p
     )
     probe = open_probe(monkeypatch, port)
     probe.power_off()
+    assert port.steps == []
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Engine, create_engine
 
 from bench.store import Store, open_store
+from bench.store.engine import parse_url
 
 MISSING = "the PostgreSQL server is missing; install it with: apt-get install postgresql (make test does)"
 
@@ -139,3 +141,11 @@ def _restore_identity() -> Iterator[None]:
     if os.geteuid() != user:
         os.seteuid(user)
     os.chdir(here)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """A plain engine, for what somebody else might do to the database."""
+    plain = create_engine(parse_url(url))
+    yield plain
+    plain.dispose()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import strategies as st
+from sqlalchemy import Engine, text
 
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import (
@@ -165,3 +166,10 @@ rejected = st.builds(
     **common,
 )
 runs = accepted | rejected
+
+
+def execute(engine: Engine, *statements: str) -> None:
+    """Run SQL past the store, as somebody else would."""
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
