@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 from math import ceil
 
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import EnergyRun, Trace
-from bench.errors import ParameterError, VerifyError
+from bench.errors import OutputMismatch, ParameterError, VerifyError
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range
@@ -26,6 +27,15 @@ WINDOW_MARGIN = 1.1
 
 TRIGGER_MARGIN_S = 1.0
 """Over what the target computes before it raises the trigger: detaching through a slow probe takes tenths of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the attached run told of one call: its cycles, at most how many the target needs to set up, and the digest of its output."""
+
+    cycles: int
+    setup_cycles: float
+    output_digest: int
 
 
 class EnergyMeter:
@@ -48,27 +58,19 @@ class EnergyMeter:
         spec = self._probe.spec
         return ProbeAccuracy(spec.gain_error, spec.offset_error_a, spec.vdd_error, spec.timebase_error)
 
-    def measure(
-        self,
-        under_test: BoardUnderTest,
-        clock_index: int,
-        clock: ClockConfiguration,
-        call_cycles: int,
-        setup_cycles: float,
-    ) -> EnergyRun:
-        """Measure one window at ``clock``; ``call_cycles`` is what one call costs, for the number of calls, and ``setup_cycles`` at most what
-        the target computes before it raises the trigger.
+    def measure(self, under_test: BoardUnderTest, clock_index: int, clock: ClockConfiguration, call: Call) -> EnergyRun:
+        """Measure one window of ``call`` at ``clock``, which the image knows as ``clock_index``.
 
         Raises ProbeRangeError before anything runs where the expected current is outside the probe's range, CurrentProbeError for what goes
         wrong in the window, and what the target raises.
         """
         settings = self._settings
         check_range(self._probe.spec, self._board.expected_current_a(clock.hclk_hz))
-        loops = ceil(settings.window_s * clock.hclk_hz / call_cycles)
-        planned_s = loops * call_cycles / clock.hclk_hz
-        if loops * call_cycles > COUNTER_LIMIT_CYCLES:
+        loops = ceil(settings.window_s * clock.hclk_hz / call.cycles)
+        planned_s = loops * call.cycles / clock.hclk_hz
+        if loops * call.cycles > COUNTER_LIMIT_CYCLES:
             raise ParameterError(
-                f"a window of {planned_s:.3g} s takes {loops * call_cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
+                f"a window of {planned_s:.3g} s takes {loops * call.cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
                 hint=f"use a window of at most {COUNTER_LIMIT_CYCLES / clock.hclk_hz:.3g} s, or a smaller workload",
             )
         sleep_s = settings.idle_s + (WINDOW_MARGIN - 1) * planned_s + 2 * EDGE_GUARD_S
@@ -84,7 +86,9 @@ class EnergyMeter:
         )
         duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + settings.idle_s
         trigger_timeout_s = (
-            TRIGGER_MARGIN_S + settings.settle_s + (setup_cycles + (settings.warmup + 1) * call_cycles) / clock.hclk_hz
+            TRIGGER_MARGIN_S
+            + settings.settle_s
+            + (call.setup_cycles + (settings.warmup + 1) * call.cycles) / clock.hclk_hz
         )
         self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s))
         release_s = under_test.run_detached(request)
@@ -98,6 +102,12 @@ class EnergyMeter:
             raise VerifyError(
                 f"the debug port was down only {release_s:.3g} s after the target had started; it settles for {settings.settle_s:.3g} s",
                 hint="the window may hold the debugger's current: measure again, on a less busy host or without USB hubs",
+            )
+        if report.word("output_digest") != call.output_digest:
+            raise OutputMismatch(
+                f"the output after {loops} calls in the energy window has the digest {report.word('output_digest'):#010x}, "
+                f"with the debugger attached it was {call.output_digest:#010x}",
+                hint="the supply may have dipped without the debugger's own: check the probe's wiring and range",
             )
         return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
 

@@ -20,7 +20,7 @@ from bench.domain.workload import Workload
 from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
 from bench.firmware.clock_stm32f4 import confirm
 from bench.firmware.mailbox import Command, Report, Request
-from bench.measure.energy import EnergyMeter
+from bench.measure.energy import Call, EnergyMeter
 from bench.measure.image import Image
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier
@@ -70,7 +70,10 @@ class Procedure:
         self._boot()
         for index, point in enumerate(points(self._station, self._image.board, self._image.work, self._image.clocks)):
             with error_context(self._station.name):
-                yield self._run(index, point)
+                run = self._run(index, point)
+                yield run
+                if run.verdict is Verdict.REJECTED:
+                    self._recover()
 
     def _flash(self) -> None:
         written = self._board.flash(self._image.segments)
@@ -84,9 +87,12 @@ class Procedure:
         cycle_run: CycleRun | None = None
         energy_run: EnergyRun | None = None
         try:
-            cycle_run = self._cycles(index, point.clock)
+            report, output = self._count_cycles(index, point.clock)
+            cycle_run = self._cycle_run(report, output)
             if self._meter is not None:
-                energy_run = self._energy(index, point.clock, max(cycle_run.kernel_cycles))
+                self._say(f"sampling the current at {point.clock.hclk_hz / 1e6:g} MHz")
+                call = Call(max(cycle_run.kernel_cycles), self._setup_cycles(), report.word("output_digest"))
+                energy_run = self._meter.measure(self._board, index, point.clock, call)
             result = reduce(
                 cycle_run,
                 energy_run,
@@ -97,7 +103,6 @@ class Procedure:
         except (DebugProbeError, ProbeDisconnected):
             raise
         except BenchError as error:
-            self._recover()
             return rejected(point, self._image, error, measured_at, cycle_run, energy_run)
         return Run(
             point=point,
@@ -116,7 +121,7 @@ class Procedure:
         self._say("resetting the target after the failure")
         self._boot()
 
-    def _cycles(self, index: int, clock: ClockConfiguration) -> CycleRun:
+    def _count_cycles(self, index: int, clock: ClockConfiguration) -> tuple[Report, bytes]:
         settings = self._settings
         request = Request(
             sequence=self._board.next_sequence(),
@@ -131,7 +136,18 @@ class Procedure:
         confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
         self._verifier.check(output)
-        return _cycle_run(report, settings, output)
+        return report, output
+
+    def _cycle_run(self, report: Report, output: bytes) -> CycleRun:
+        repeats = self._settings.repeats
+        return CycleRun(
+            kernel_cycles=report.words("kernel_cycles")[:repeats],
+            empty_cycles=report.words("empty_cycles")[:repeats],
+            warmup=self._settings.warmup,
+            seed=self._settings.seed,
+            stack_bytes=report.word("stack_bytes"),
+            output_sha256=sha256(output).hexdigest(),
+        )
 
     def _cycles_timeout_s(self, clock: ClockConfiguration) -> float:
         """Return a generous bound: so many cycles for every constant that every output element may use, at this clock."""
@@ -144,22 +160,6 @@ class Procedure:
     def _setup_cycles(self) -> float:
         """Return at most what filling the buffers and taking the digest of the output costs."""
         return SETUP_CYCLES_PER_BYTE * self._image.firmware.layout.ram_bytes
-
-    def _energy(self, index: int, clock: ClockConfiguration, call_cycles: int) -> EnergyRun:
-        assert self._meter is not None
-        self._say(f"sampling the current at {clock.hclk_hz / 1e6:g} MHz")
-        return self._meter.measure(self._board, index, clock, call_cycles, self._setup_cycles())
-
-
-def _cycle_run(report: Report, settings: Settings, output: bytes) -> CycleRun:
-    return CycleRun(
-        kernel_cycles=report.words("kernel_cycles")[: settings.repeats],
-        empty_cycles=report.words("empty_cycles")[: settings.repeats],
-        warmup=settings.warmup,
-        seed=settings.seed,
-        stack_bytes=report.word("stack_bytes"),
-        output_sha256=sha256(output).hexdigest(),
-    )
 
 
 def rejected(

@@ -1,15 +1,17 @@
-"""A window that may hold the debugger's current is rejected."""
+"""Energy windows that may not be measured, or may not be believed."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from bench.boards import load_board
 from bench.clocktree import clock_table
-from bench.errors import VerifyError
+from bench.errors import OutputMismatch, ParameterError, ProbeRangeError, VerifyError
 from bench.firmware import mailbox
 from bench.firmware.mailbox import Report, Request
-from bench.measure.energy import EnergyMeter
+from bench.measure.energy import Call, EnergyMeter
 from bench.measure.settings import Settings
 from bench.probes.base import CaptureRequest
 from bench.probes.lpm01a import Lpm01a
@@ -55,5 +57,31 @@ def test_a_port_released_after_the_settling_time_rejects_the_point() -> None:
     meter = EnergyMeter(ArmedProbe("unused"), "lpm01a", BOARD, settings)
     clock = clock_table(BOARD)[0][1]
     with pytest.raises(VerifyError, match="debug port"):
-        meter.measure(board, 0, clock, 1000, 0.0)  # type: ignore[arg-type]
+        meter.measure(board, 0, clock, Call(1000, 0.0, 0))  # type: ignore[arg-type]
     assert board.reattached
+
+
+def test_an_output_that_changed_without_the_debugger_rejects_the_point() -> None:
+    meter = EnergyMeter(ArmedProbe("unused"), "lpm01a", BOARD, Settings())
+    with pytest.raises(OutputMismatch, match="0x12345678"):
+        meter.measure(SlowPort(0.0), 0, clock_table(BOARD)[0][1], Call(1000, 0.0, 0x12345678))  # type: ignore[arg-type]
+
+
+def test_a_current_outside_the_probes_range_is_refused_before_anything_runs() -> None:
+    class WeakProbe(ArmedProbe):
+        """Ends at 20 mA."""
+
+        spec = replace(Lpm01a.spec, max_current_a=20e-3)
+
+    board = SlowPort(0.0)
+    fastest = clock_table(BOARD)[-1][1]
+    with pytest.raises(ProbeRangeError, match="20 mA") as caught:
+        EnergyMeter(WeakProbe("unused"), "lpm01a", BOARD, Settings()).measure(board, 0, fastest, Call(1000, 0.0, 0))  # type: ignore[arg-type]
+    assert "STLINK-V3PWR" in caught.value.hint
+    assert not board.reattached
+
+
+def test_a_window_that_would_wrap_the_counter_is_refused() -> None:
+    meter = EnergyMeter(ArmedProbe("unused"), "lpm01a", BOARD, Settings())
+    with pytest.raises(ParameterError, match="wraps"):
+        meter.measure(SlowPort(0.0), 0, clock_table(BOARD)[0][1], Call(2**31 + 1, 0.0, 0))  # type: ignore[arg-type]
