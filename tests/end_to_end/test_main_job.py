@@ -174,3 +174,25 @@ def test_plain_lines_and_no_escape_codes_when_not_on_a_terminal(done: tuple[Work
     _, outcome = done
     assert "\x1b" not in outcome.out + outcome.err
     assert outcome.err.count("\n[") >= 13
+
+
+def test_a_postgresql_database_serves_as_well(workplace: Workplace, postgresql_url: str) -> None:
+    arguments = (
+        "run",
+        "--primitive",
+        "conv2d",
+        "--k",
+        "3",
+        "--size",
+        "8x8",
+        "--freq",
+        "16MHz,180MHz",
+        "--window",
+        "5ms",
+    )
+    outcome = workplace.bench(*arguments, BENCH_DB=postgresql_url)
+    assert outcome.code == 0, outcome.err
+    assert workplace.bench("db", "check", "--db", postgresql_url).code == 0
+    rows = workplace.bench("export", "--json", "--db", postgresql_url, "--board", "nucleo_f446ze").rows()
+    assert [row["sysclk_hz"] for row in rows] == [16e6, 180e6]
+    assert not (workplace.folder / "measurements.db").exists()
