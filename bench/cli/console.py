@@ -65,6 +65,7 @@ class Progressing:
         self._console = console
         self._points = points
         self._task = progress.add_task("starting", total=points) if progress is not None else None
+        self._explained: set[str] = set()
         self.accepted = 0
         self.rejected = 0
 
@@ -88,14 +89,21 @@ class Progressing:
             self._console.print(
                 f"[{done}/{self._points}] {run.point.clock.hclk_hz / 1e6:g} MHz [bold red]rejected[/] ({run.failure_class}): {escape(run.reason)}"
             )
-            for line in run.detail.splitlines():
-                self._console.print(f"    {escape(line)}")
+            if run.failure_class not in self._explained:  # once is enough: what fails at one clock often fails at all
+                for line in run.detail.splitlines():
+                    self._console.print(f"    {escape(line)}")
+            self._explained.add(run.failure_class)
         elif self._progress is None and run.result is not None:
             energy = "" if run.result.energy_j is None else f", {format_si(run.result.energy_j, 'J')}"
             self._console.print(
                 f"[{done}/{self._points}] {run.point.clock.hclk_hz / 1e6:g} MHz: {run.result.cycles:.0f} cycles, {format_si(run.result.latency_s, 's')}{energy}",
                 markup=False,
             )
+
+    def gave_up(self, points: int) -> None:
+        """Say that ``points`` points were not reached; the error that ended them follows."""
+        self.rejected += points
+        self._console.print(f"{points} points not measured, recorded as rejected", markup=False)
 
 
 @contextmanager

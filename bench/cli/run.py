@@ -78,7 +78,8 @@ def run(
         print_json([row_dict(row(measured)) for measured in accepted])
     else:
         console = out()
-        console.print(results_table(accepted, console.width))
+        if accepted:
+            console.print(results_table(accepted, console.width))
         if plot and len(accepted) > 2:
             console.print(energy_plot(accepted, console.width), markup=False, highlight=False)
         console.print(

@@ -23,6 +23,8 @@ class Listener(Protocol):
 
     def recorded(self, run: Run) -> None: ...
 
+    def gave_up(self, points: int) -> None: ...
+
 
 def execute(
     plan: ImagePlan, repository: Repository, settings: Settings, cache: BuildCache, listener: Listener
@@ -46,11 +48,10 @@ def execute(
                     listener.recorded(run)
                     yield run
     except BenchError as error:
-        for point in _points(plan):
-            if point.clock.id not in reached:
-                run = rejected(point, image, error)
-                repository.record(run)
-                listener.recorded(run)
+        left = [point for point in _points(plan) if point.clock.id not in reached]
+        for point in left:
+            repository.record(rejected(point, image, error))
+        listener.gave_up(len(left))
         raise
 
 

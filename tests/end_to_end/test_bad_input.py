@@ -121,6 +121,13 @@ def test_a_compile_error_shows_the_rendered_line(workplace: Workplace) -> None:
     assert rejected(workplace) == ["build"]
 
 
+def test_what_fails_for_all_clocks_is_said_once(workplace: Workplace) -> None:
+    environment = own_kernel(workplace, "    int sum = missing_variable;")
+    outcome = workplace.bench("run", "--primitive", "conv2d", **environment)
+    assert_clear(outcome, 1, "14 points not measured", "missing_variable")
+    assert rejected(workplace) == ["build"] * 14
+
+
 def test_a_target_that_never_stops(workplace: Workplace) -> None:
     outcome = workplace.bench(*QUICK, **own_kernel(workplace, '    for (;;) { __asm__ volatile(""); }'))
     assert_clear(outcome, 1, "did not finish the cycles run", "kernel", "kernel.c")
@@ -144,6 +151,13 @@ def test_a_target_that_faults_is_decoded_to_function_and_line(
     outcome = workplace.bench(*QUICK, **own_kernel(workplace, body))
     assert_clear(outcome, 1, "fault", *words)
     assert rejected(workplace) == ["run"]
+
+
+def test_a_fault_at_every_clock_still_fits_one_screen(workplace: Workplace) -> None:
+    environment = own_kernel(workplace, '    __asm__ volatile("udf #0");')
+    outcome = workplace.bench("run", "--primitive", "conv2d", **environment)
+    assert_clear(outcome, 1, "[14/14]", "UNDEFINSTR")
+    assert rejected(workplace) == ["run"] * 14
 
 
 def test_a_wrong_output_is_refused(workplace: Workplace) -> None:
