@@ -85,7 +85,8 @@ def run(
         console.print(
             f"{len(accepted)} of {len(runs)} points accepted, recorded in {name} (source: {place.source})", markup=False
         )
-        console.print("next: bench export lut.csv", markup=False)
+        if accepted:
+            console.print("next: bench export lut.csv", markup=False)
     return 0 if len(accepted) == len(plan.clocks) else 1
 
 
