@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.boards import board_names, load_board
-from bench.boards.stations import find_station
+from bench.boards.stations import VIRTUAL_PREFIX, find_station
 from bench.build import BuildCache, find_toolchain
 from bench.cli.options import known_stations
 from bench.clocktree import clock_table
@@ -46,8 +46,9 @@ def findings(station: str | None, db: str, stations: Path) -> Iterator[Finding]:
         "stations file",
         lambda: f"{stations}: {_hardware(stations)}" if stations.exists() else f"no {stations}: virtual boards only",
     )
-    yield _virtual()
-    for configured in _configured(stations):
+    hardware = _configured(stations)
+    yield _virtual(needed=not hardware)
+    for configured in hardware:
         yield from _station(configured)
     yield _check("database", lambda: _database(db))
     if station is not None:
@@ -86,12 +87,15 @@ def _configured(stations: Path) -> list[Station]:
         return []  # the check of the stations file has said it
 
 
-def _virtual() -> Finding:
-    virtual = [unique_id for unique_id, description in connected_probes() if unique_id.startswith("virtual-")]
+def _virtual(*, needed: bool) -> Finding:
+    virtual = [unique_id for unique_id, _ in connected_probes() if unique_id.startswith(VIRTUAL_PREFIX)]
     if virtual:
         return Finding("virtual boards", True, ", ".join(virtual))
     return Finding(
-        "virtual boards", False, "pyOCD lists none: the emulator is not installed", "pip install 'mcu-bench[virtual]'"
+        "virtual boards",
+        not needed,
+        "none: the emulator is not installed, or hidden by BENCH_VIRTUAL=0",
+        "pip install 'mcu-bench[virtual]'" if needed else "",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.boards import board_names
 from bench.domain.primitives import PRIMITIVES
-from tests.end_to_end.conftest import Workplace
+from tests.end_to_end.conftest import Outcome, Workplace
 
 
 def test_boards_and_the_clock_table_of_each(workplace: Workplace) -> None:
@@ -77,3 +77,16 @@ def test_help_needs_no_heavy_room(workplace: Workplace) -> None:
         ]
     )
     assert outcome.out.strip() == "[]", outcome.err
+
+
+def test_virtual_boards_are_missed_only_where_there_is_nothing_else(workplace: Workplace) -> None:
+    def about_virtual(outcome: Outcome) -> dict[str, object]:
+        (found,) = [row for row in outcome.rows() if row["check"] == "virtual boards"]
+        return found
+
+    alone = about_virtual(workplace.bench("doctor", "--json", BENCH_VIRTUAL="0"))
+    assert (alone["ok"], alone["mend"]) == (False, "pip install 'mcu-bench[virtual]'")
+    (workplace.folder / "stations.yaml").write_text(
+        "stations:\n  - name: desk\n    board: nucleo_f446ze\n    debug_probe: 0123ABCD\n"
+    )
+    assert about_virtual(workplace.bench("doctor", "--json", BENCH_VIRTUAL="0"))["ok"]
