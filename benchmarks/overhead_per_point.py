@@ -69,6 +69,9 @@ class Border:
 class Quiet:
     """Hears nothing."""
 
+    def event(self, text: str) -> None:
+        """Ignore."""
+
     def step(self, text: str) -> None:
         """Ignore."""
 

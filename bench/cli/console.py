@@ -69,12 +69,16 @@ class Progressing:
         self.accepted = 0
         self.rejected = 0
 
+    def event(self, text: str) -> None:
+        """Show what was done: on the bar, or as a line of its own."""
+        self.step(text)
+        if self._progress is None:
+            self._console.print(escape(text))
+
     def step(self, text: str) -> None:
-        """Show what is being done."""
+        """Show what is being done; a log does without it."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=text)
-        elif not text.startswith(("counting", "sampling")):  # a log wants events, not every motion
-            self._console.print(escape(text))
 
     def recorded(self, run: Run) -> None:
         """Show that ``run`` is in the database."""

@@ -7,10 +7,12 @@ probe that is gone) is raised after the runs so far have been yielded.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
+from typing import Protocol
 
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
@@ -27,13 +29,18 @@ from bench.measure.verify import Verifier
 from bench.stats import ProbeAccuracy, reduce
 from bench.target.board_under_test import BoardUnderTest
 
-Say = Callable[[str], None]
-"""Receives one short sentence for each step."""
-
 TIMEOUT_FACTOR = 3.0
 SETUP_CYCLES_PER_BYTE = 100.0
 MIN_TIMEOUT_S = 1.0
 CYCLES_PER_ELEMENT_MAX = 20.0
+
+
+class Narrator(Protocol):
+    """Hears in short sentences what is done: ``event`` what a log should keep, ``step`` every motion."""
+
+    def event(self, text: str) -> None: ...
+
+    def step(self, text: str) -> None: ...
 
 
 def points(station: Station, board: Board, work: Workload, clocks: Sequence[ClockConfiguration]) -> list[Point]:
@@ -51,14 +58,14 @@ class Procedure:
         under_test: BoardUnderTest,
         meter: EnergyMeter | None,
         settings: Settings,
-        say: Say,
+        narrator: Narrator,
     ) -> None:
         self._station = station
         self._image = image
         self._board = under_test
         self._meter = meter
         self._settings = settings
-        self._say = say
+        self._narrator = narrator
         self._verifier = Verifier(image.work, image.firmware.layout, settings.seed)
 
     def runs(self) -> Iterator[Run]:
@@ -77,7 +84,7 @@ class Procedure:
 
     def _flash(self) -> None:
         written = self._board.flash(self._image.segments)
-        self._say(f"flashed {written} bytes" if written else "the flash already holds this image")
+        self._narrator.event(f"flashed {written} bytes" if written else "the flash already holds this image")
 
     def _boot(self) -> None:
         self._board.boot(self._image.mailbox_address, self._image.firmware.image_id, self._image.locate)
@@ -90,7 +97,7 @@ class Procedure:
             report, output = self._count_cycles(index, point.clock)
             cycle_run = self._cycle_run(report, output)
             if self._meter is not None:
-                self._say(f"sampling the current at {point.clock.hclk_hz / 1e6:g} MHz")
+                self._narrator.step(f"sampling the current at {point.clock.hclk_hz / 1e6:g} MHz")
                 call = Call(max(cycle_run.kernel_cycles), self._setup_cycles(), report.word("output_digest"))
                 energy_run = self._meter.measure(self._board, index, point.clock, call)
             result = reduce(
@@ -118,7 +125,7 @@ class Procedure:
 
     def _recover(self) -> None:
         """Bring the harness back after a failed run; a reset clears whatever the target was doing."""
-        self._say("resetting the target after the failure")
+        self._narrator.event("resetting the target after the failure")
         self._boot()
 
     def _count_cycles(self, index: int, clock: ClockConfiguration) -> tuple[Report, bytes]:
@@ -131,7 +138,7 @@ class Procedure:
             warmup=settings.warmup,
             repeats=settings.repeats,
         )
-        self._say(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
+        self._narrator.step(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
         report = self._board.run(request, self._cycles_timeout_s(clock))
         confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
@@ -186,6 +193,7 @@ def rejected(
     )
 
 
+@cache
 def environment() -> tuple[tuple[str, str], ...]:
     """Return what else may matter for a number: versions and host."""
     return (

@@ -9,17 +9,15 @@ from bench.build import BuildCache, find_toolchain
 from bench.domain.measurement import Point, Run
 from bench.errors import BenchError, error_context
 from bench.measure.image import Image, prepare
-from bench.measure.procedure import Procedure, points, rejected
+from bench.measure.procedure import Narrator, Procedure, points, rejected
 from bench.measure.settings import Settings
 from bench.measure.station import open_station
 from bench.store import Repository
 from bench.sweep.plan import ImagePlan
 
 
-class Listener(Protocol):
-    """Hears what happens while a plan is executed."""
-
-    def step(self, text: str) -> None: ...
+class Listener(Narrator, Protocol):
+    """Hears what happens while a plan is executed, and of every run that is in the database."""
 
     def recorded(self, run: Run) -> None: ...
 
@@ -38,11 +36,11 @@ def execute(
     image: Image | None = None
     try:
         with error_context(plan.station.name):
-            listener.step(f"building {plan.work}")
+            listener.event(f"building {plan.work}")
             image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache)
-            listener.step("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
+            listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
             with open_station(plan.station, plan.board, settings) as (under_test, meter):
-                for run in Procedure(plan.station, image, under_test, meter, settings, listener.step).runs():
+                for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():
                     reached.add(run.point.clock.id)
                     repository.record(run)
                     listener.recorded(run)

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.boards import data_dir
-from tests.end_to_end.conftest import TIMEOUT_S, Outcome, Workplace
-
-QUICK = ("run", "--primitive", "conv2d", "--k", "3", "--size", "8x8", "--freq", "16MHz", "--window", "5ms")
+from tests.end_to_end.conftest import QUICK, TIMEOUT_S, Outcome, Workplace
 
 
 def assert_clear(outcome: Outcome, code: int, *words: str) -> None:

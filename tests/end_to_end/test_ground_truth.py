@@ -19,6 +19,7 @@ from bench.measure.settings import Settings
 from bench.measure.station import open_station
 from bench.probes.lpm01a import Lpm01a
 from bench.virtual import world
+from tests.end_to_end.conftest import Deaf
 
 BOARD = load_board("nucleo_f446ze")
 UNIQUE_ID = f"{VIRTUAL_PREFIX}{BOARD.name}"
@@ -44,7 +45,7 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
         truth = world.peek(UNIQUE_ID)
         assert truth is not None
         seen = 0
-        for run in Procedure(station, image, under_test, meter, SETTINGS, lambda _: None).runs():
+        for run in Procedure(station, image, under_test, meter, SETTINGS, Deaf()).runs():
             assert run.verdict is Verdict.ACCEPTED, run.reason
             assert run.energy_run is not None
             assert run.result is not None
@@ -83,7 +84,7 @@ def test_the_current_is_sampled_without_the_debugger(tmp_path: Path, monkeypatch
     with open_station(station, BOARD, SETTINGS) as (under_test, meter):
         truth = world.peek(UNIQUE_ID)
         assert truth is not None
-        (run,) = Procedure(station, image, under_test, meter, SETTINGS, lambda _: None).runs()
+        (run,) = Procedure(station, image, under_test, meter, SETTINGS, Deaf()).runs()
         assert run.energy_run is not None
         assert truth.debug_attached
         # The debugger adds more than a milliampere; the measured 7 mA must not contain it.

@@ -23,6 +23,7 @@ from bench.measure.procedure import Procedure
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier
 from bench.target.session import open_board
+from tests.end_to_end.conftest import Deaf
 
 BOARD = load_board("nucleo_f446ze")
 SEED = 7
@@ -89,7 +90,7 @@ def output_on_virtual_board(image: Image) -> str:
     """Measure the image at its first clock, without current; return the digest of the output."""
     station = find_station(all_stations(None), "virtual-nucleo_f446ze")
     with open_board(station, BOARD) as under_test:
-        first = next(Procedure(station, image, under_test, None, Settings(seed=SEED), lambda _: None).runs())
+        first = next(Procedure(station, image, under_test, None, Settings(seed=SEED), Deaf()).runs())
     assert first.verdict is Verdict.ACCEPTED, first.reason
     assert first.cycle_run is not None
     return first.cycle_run.output_sha256

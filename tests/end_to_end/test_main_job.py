@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.domain.lut import COLUMNS
-from tests.end_to_end.conftest import Outcome, Workplace
+from tests.end_to_end.conftest import QUICK, Outcome, Workplace
 
 CLOCKS_MHZ = [16, 24, 32, 48, 64, 80, 90, 100, 116, 124, 132, 148, 164, 180]
 
@@ -149,21 +149,7 @@ def test_cycles_grow_with_the_work(new_workplace: Callable[[], Workplace]) -> No
 
 
 def test_rendering_is_seeded(workplace: Workplace) -> None:
-    arguments = (
-        "run",
-        "--primitive",
-        "conv2d",
-        "--k",
-        "3",
-        "--size",
-        "8x8",
-        "--freq",
-        "16MHz",
-        "--window",
-        "5ms",
-        "--json",
-    )
-    first, second = workplace.bench(*arguments, "--seed", "1"), workplace.bench(*arguments, "--seed", "2")
+    first, second = workplace.bench(*QUICK, "--seed", "1"), workplace.bench(*QUICK, "--seed", "2")
     assert first.code == second.code == 0
     with sqlite3.connect(workplace.folder / "measurements.db") as connection:
         digests = [digest for (digest,) in connection.execute("select output_sha256 from cycle_run order by run_id")]
@@ -177,20 +163,7 @@ def test_plain_lines_and_no_escape_codes_when_not_on_a_terminal(done: tuple[Work
 
 
 def test_a_postgresql_database_serves_as_well(workplace: Workplace, postgresql_url: str) -> None:
-    arguments = (
-        "run",
-        "--primitive",
-        "conv2d",
-        "--k",
-        "3",
-        "--size",
-        "8x8",
-        "--freq",
-        "16MHz,180MHz",
-        "--window",
-        "5ms",
-    )
-    outcome = workplace.bench(*arguments, BENCH_DB=postgresql_url)
+    outcome = workplace.bench(*QUICK, "--freq", "16MHz,180MHz", BENCH_DB=postgresql_url)
     assert outcome.code == 0, outcome.err
     assert workplace.bench("db", "check", "--db", postgresql_url).code == 0
     rows = workplace.bench("export", "--json", "--db", postgresql_url, "--board", "nucleo_f446ze").rows()
