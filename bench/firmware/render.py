@@ -19,7 +19,7 @@ from bench.domain.clock import ClockConfiguration
 from bench.domain.workload import DType, Workload
 from bench.errors import BuildError, ParameterError
 from bench.firmware import generator, mailbox
-from bench.firmware.clock_stm32f4 import ClockRegisters, encode
+from bench.firmware.clock_registers import ClockEntry, clock_encoding
 from bench.firmware.golden import golden
 from bench.firmware.layout import KernelLayout
 from bench.firmware.source import SourceTree
@@ -36,6 +36,7 @@ CONSTANT_SEED = 0x5EED_0001
 
 ARCH_FLAGS: Mapping[str, tuple[str, ...]] = {
     "Cortex-M4F": ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+    "Cortex-M7F": ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
 }
 COMMON_FLAGS = ("-std=gnu11", "-ffreestanding", "-fno-common", "-Wall", "-Wextra", "-Werror")
 HARNESS_OPT = "-O2"
@@ -50,7 +51,7 @@ class Firmware:
     tree: SourceTree
     image_id: tuple[int, int]
     layout: KernelLayout
-    clocks: tuple[ClockRegisters, ...]
+    clocks: tuple[ClockEntry, ...]
 
 
 def check_memory(work: Workload, board: Board) -> KernelLayout:
@@ -74,8 +75,8 @@ def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -
     Raises ParameterError where the workload does not fit the board, and BuildError for a template that is missing or wrong.
     """
     layout = check_memory(work, board)
-    registers = tuple(encode(clock, board) for clock in clocks)
     family = board.family
+    registers = tuple(clock_encoding(family).encode(clock, board) for clock in clocks)
     kernel = f"kernels/{work.primitive}_{work.dtype}_{work.flavor}.c.j2"
     sources = {
         "main.c": "main.c.j2",
