@@ -59,7 +59,9 @@ def parse_diagnostics(output: str) -> list[Diagnostic]:
 def excerpt(tree: SourceTree, diagnostic: Diagnostic) -> str:
     """Show the message, the template it came from, and the rendered line with a caret and two lines around it."""
     origin = tree.origins.get(diagnostic.path)
-    heading = f"{diagnostic}" + (f"  [rendered from template {origin}]" if origin else "")
+    # A library's file is a copy, and its origin an absolute path; a template's is relative to its folder.
+    source = f"  [{'copied from' if posixpath.isabs(origin) else 'rendered from template'} {origin}]" if origin else ""
+    heading = f"{diagnostic}{source}"
     lines = tree.files.get(diagnostic.path, "").split("\n")
     if not 1 <= diagnostic.line <= len(lines) or diagnostic.path not in tree.files:
         return heading

@@ -12,8 +12,10 @@ from bench.cli.options import DEFAULT_STATIONS, Json, StationsFile, known_statio
 from bench.clocktree import clock_table
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
-from bench.domain.primitives import PRIMITIVES
+from bench.domain.primitives import PRIMITIVES, Primitive
+from bench.domain.primitives import primitive as find_primitive
 from bench.domain.station import Station
+from bench.domain.workload import DType
 from bench.units import format_si
 
 
@@ -109,36 +111,67 @@ def _clock_object(board: Board, requested_hz: float, clock: ClockConfiguration) 
     }
 
 
-def primitives(as_json: Json = False) -> int:
-    """List the primitives, their parameters, and what one application is."""
+def primitives(
+    name: Annotated[str | None, typer.Argument(help="A primitive, for its parameters.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List the primitives and what one application of each is, or show the parameters of one."""
+    shown_entries = list(PRIMITIVES.values()) if name is None else [find_primitive(name)]
     if as_json:
-        print_json(
-            [
-                {
-                    "primitive": entry.name,
-                    "summary": entry.summary,
-                    "application": entry.application,
-                    "dtypes": [str(dtype) for dtype in entry.dtypes],
-                    "flavors": list(entry.flavors),
-                    "parameters": [
-                        {"name": p.name, "default": p.default, "range": p.range_text, "help": p.help}
-                        for p in entry.parameters
-                    ],
-                }
-                for entry in PRIMITIVES.values()
-            ]
-        )
+        print_json([_primitive_object(entry) for entry in shown_entries])
         return 0
     console = out()
-    for entry in PRIMITIVES.values():
-        console.print(f"[bold]{entry.name}[/]: {entry.summary}")
-        console.print(f"  one application: {entry.application}", markup=False)
-        console.print(f"  data types: {', '.join(entry.dtypes)}; flavors: {', '.join(entry.flavors)}", markup=False)
-        shown = table(("  parameter", ""), ("default", "right"), ("allowed", ""), ("meaning", ""))
-        for parameter in entry.parameters:
-            shown.add_row(f"  {parameter.name}", str(parameter.default), parameter.range_text, parameter.help)
-        console.print(shown)
+    if name is not None:
+        _parameters(shown_entries[0])
+        return 0
+    shown = table(("primitive", ""), ("parameters (default)", "wrap"), ("flavors", "wrap"), ("one application", "wrap"))
+    for entry in shown_entries:
+        parameters = ", ".join(f"{p.name} ({p.default_text})" for p in entry.parameters)
+        flavors = "; ".join(f"{dtype}: {', '.join(each)}" for dtype, each in entry.flavors.items())
+        shown.add_row(entry.name, parameters, flavors, entry.application)
+    console.print(shown)
+    console.print("ranges and meanings: bench primitives NAME", markup=False)
     return 0
+
+
+def _parameters(entry: Primitive) -> None:
+    console = out()
+    console.print(f"[bold]{entry.name}[/]: {entry.summary}")
+    console.print(f"one application: {entry.application}", markup=False)
+    for dtype, flavors in entry.flavors.items():
+        console.print(f"{dtype}: {', '.join(flavors)}", markup=False)
+    shown = table(("parameter", ""), ("default", "right"), ("allowed", ""), ("meaning", "wrap"))
+    for p in entry.parameters:
+        limits = [*(() if p.dtypes == tuple(DType) else p.dtypes), *p.flavors]
+        only = f" ({' '.join(limits)} only)" if limits else ""
+        shown.add_row(p.name, p.default_text, p.range_text, p.help + only)
+    console.print(shown)
+    sets = [
+        "; ".join(f"{key}={value}" for key, value in values.items()) or "the defaults" for values in entry.published
+    ]
+    console.print(f"swept by default: {' | '.join(sets)}", markup=False)
+
+
+def _primitive_object(entry: Primitive) -> dict[str, object]:
+    return {
+        "primitive": entry.name,
+        "summary": entry.summary,
+        "application": entry.application,
+        "dtypes": [str(dtype) for dtype in entry.dtypes],
+        "flavors": {str(dtype): list(flavors) for dtype, flavors in entry.flavors.items()},
+        "parameters": [
+            {
+                "name": p.name,
+                "default": p.default_text if p.same_as else p.default,
+                "range": p.range_text,
+                "dtypes": [str(dtype) for dtype in p.dtypes],
+                "flavors": list(p.flavors),
+                "help": p.help,
+            }
+            for p in entry.parameters
+        ],
+        "published": [dict(values) for values in entry.published],
+    }
 
 
 def stations(as_json: Json = False, stations: StationsFile = DEFAULT_STATIONS) -> int:

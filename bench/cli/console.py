@@ -34,10 +34,10 @@ def err() -> Console:
 
 
 def table(*columns: tuple[str, str], title: str | None = None) -> Table:
-    """Return an empty table; ``columns`` are (heading, justification)."""
+    """Return an empty table; ``columns`` are (heading, how: empty, "right", or "wrap" for prose)."""
     made = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold")
-    for heading, justify in columns:
-        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True, overflow="fold")
+    for heading, how in columns:
+        made.add_column(heading, justify="right" if how == "right" else "left", no_wrap=how != "wrap", overflow="fold")
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +16,14 @@ from bench.domain.lut import row
 from bench.domain.measurement import Run, Verdict
 from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives import workload
+from bench.domain.primitives.base import CMSIS_NN
 from bench.errors import ParameterError
 from bench.measure.settings import Settings
 from bench.units import parse
 
 
 def run(
+    context: typer.Context,
     primitive: Annotated[str, typer.Option(help="What to measure; `bench primitives` lists them.")],
     k: Annotated[str | None, typer.Option("--k", help="Kernel height and width.", metavar="K")] = None,
     size: Annotated[str | None, typer.Option(help="Input height x width.", metavar="HxW")] = None,
@@ -29,6 +33,10 @@ def run(
     ] = None,
     dtype: Annotated[str, typer.Option(help="Data type: fp32 or int8.")] = "fp32",
     flavor: Annotated[str, typer.Option(help="Implementation of the kernel.")] = "naive",
+    cmsis_nn: Annotated[
+        Path | None,
+        typer.Option(envvar="BENCH_CMSIS_NN", help="Folder of Arm's CMSIS-NN, for --flavor cmsis-nn.", metavar="PATH"),
+    ] = None,
     opt: Annotated[str, typer.Option(help="Compiler optimisation of the kernel: O0, O2, O3, Os or Ofast.")] = "O3",
     freq: Annotated[
         str, typer.Option(help='Core clocks: "all" of the board\'s own, or a list like 16MHz,180MHz.')
@@ -53,19 +61,22 @@ def run(
     Example: bench run --primitive conv2d --k 5 --freq 16MHz,180MHz
     """
     work = workload(primitive, _parameters(primitive, k, size, param or []), dtype, flavor, opt)
+    libraries = {CMSIS_NN: cmsis_nn}
+    _refuse_unused(context, flavor, libraries)
     settings = Settings(repeats=repeats, window_s=parse(window, "s"), seed=seed)
     place = find_station(known_stations(stations), station)
     board = load_board(place.board)
 
     # Imported late, so that `--help` and a typing mistake need not wait for pyOCD and SQLAlchemy.
     from bench.build import BuildCache
+    from bench.firmware.library import choose_library
     from bench.lut import row_dict
     from bench.report.terminal import energy_plot, results_table
     from bench.store import open_store
     from bench.sweep.execute import execute
     from bench.sweep.plan import choose_clocks, plan_image
 
-    plan = plan_image(place, board, work, choose_clocks(board, freq))
+    plan = plan_image(place, board, work, choose_clocks(board, freq), choose_library(work, libraries))
     runs: list[Run] = []
     with open_store(db) as store:
         if not as_json:
@@ -88,6 +99,17 @@ def run(
         if accepted:
             console.print("next: bench export lut.csv", markup=False)
     return 0 if len(accepted) == len(plan.clocks) else 1
+
+
+def _refuse_unused(context: typer.Context, flavor: str, libraries: Mapping[str, Path | None]) -> None:
+    """Raise ParameterError where the folder of a library is given on the command line that ``flavor`` has no use for; in the environment it may stay."""
+    for name, folder in libraries.items():
+        source = context.get_parameter_source(name.replace("-", "_"))
+        if folder is not None and flavor != name and source is not None and source.name == "COMMANDLINE":
+            raise ParameterError(
+                f"--{name} {folder} is given, but the flavor is {flavor}, which does not use it",
+                hint=f"add --flavor {name} (and --dtype int8), or leave --{name} out",
+            )
 
 
 def _parameters(primitive: str, k: str | None, size: str | None, extra: list[str]) -> dict[str, int | str]:

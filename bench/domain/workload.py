@@ -12,11 +12,6 @@ class DType(StrEnum):
     FP32 = "fp32"
     INT8 = "int8"
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of one element."""
-        return {DType.FP32: 4, DType.INT8: 1}[self]
-
 
 class OptLevel(StrEnum):
     """Compiler optimisation level, without the dash."""

@@ -48,6 +48,8 @@ class TargetErrorCode(IntEnum):
     CLOCK_SWITCH = 9
     STILL_ATTACHED = 10
     UNSTABLE_OUTPUT = 11
+    LIBRARY_SCRATCH = 12
+    LIBRARY_STATUS = 13
 
 
 EXPLANATION = {
@@ -62,6 +64,8 @@ EXPLANATION = {
     TargetErrorCode.CLOCK_SWITCH: "the system clock did not switch over",
     TargetErrorCode.STILL_ATTACHED: "the debug port was not released before the energy run",
     TargetErrorCode.UNSTABLE_OUTPUT: "the kernel's output changed between repetitions",
+    TargetErrorCode.LIBRARY_SCRATCH: "this version of the kernel library asks for more scratch memory than its adapter gives it",
+    TargetErrorCode.LIBRARY_STATUS: "the kernel library refused its arguments: this version does not do what its adapter asks for",
 }
 
 
@@ -85,6 +89,7 @@ _SPEC: tuple[tuple[str, int, str], ...] = (
     ("command", 1, "host: COMMAND_"),
     ("clock_index", 1, "host: entry of the clock table"),
     ("input_seed", 1, "host: seed of the inputs"),
+    ("input_pattern", 1, "host: 0 random, 1 edge values at random, 2 + i edge value i"),
     ("warmup", 1, "host: calls before the first that counts"),
     ("repeats", 1, "host: calls counted one by one, 1..MAX_REPEATS"),
     ("loops", 1, "host: calls in the energy window"),
@@ -135,7 +140,7 @@ def constants() -> list[tuple[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the host writes. Field order is that of the mailbox, from ``sequence`` on, without ``done_sequence``."""
+    """What the host writes: each field is the mailbox's of the same name."""
 
     sequence: int
     command: Command
@@ -146,6 +151,7 @@ class Request:
     loops: int = 0
     settle_ticks: int = 0
     idle_ticks: int = 0
+    input_pattern: int = 0
 
     def words(self) -> dict[str, int]:
         """Return the value of every field that the host writes."""

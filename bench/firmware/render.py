@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
-from numpy import uint8, uint32
 from numpy.typing import NDArray
 
 from bench.boards.paths import data_dir
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
-from bench.domain.workload import DType, Workload
+from bench.domain.workload import Workload
 from bench.errors import BuildError, ParameterError
 from bench.firmware import generator, mailbox
 from bench.firmware.clock_registers import ClockEntry, clock_encoding
 from bench.firmware.golden import golden
 from bench.firmware.layout import KernelLayout
+from bench.firmware.library import LIBRARIES, KernelLibrary, choose_library
 from bench.firmware.source import SourceTree
 
 TEMPLATES_VARIABLE = "BENCH_TEMPLATES"
@@ -31,15 +32,13 @@ HARNESS_RAM_BYTES = STACK_BYTES + mailbox.SIZE_BYTES + 2048
 HARNESS_FLASH_BYTES = 32 * 1024
 """Flash that the harness and any kernel's code stay well within."""
 
-CONSTANT_SEED = 0x5EED_0001
-"""Seed of weights and tables; inputs have a seed of their own, chosen at run time."""
-
 ARCH_FLAGS: Mapping[str, tuple[str, ...]] = {
     "Cortex-M4F": ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
     "Cortex-M7F": ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
 }
 COMMON_FLAGS = ("-std=gnu11", "-ffreestanding", "-fno-common", "-Wall", "-Wextra", "-Werror")
-HARNESS_OPT = "-O2"
+HARNESS_FLAGS = ("-O2", "-fno-tree-loop-distribute-patterns")
+"""The harness calls no library function, not even for a loop that looks like memset: libraries are the kernel's share of the flash."""
 LINK_FLAGS = ("-nostdlib", "-lm", "-lc", "-lgcc")
 KERNEL_FILES = ("kernel.c", "kernel_empty.c")
 
@@ -69,11 +68,16 @@ def check_memory(work: Workload, board: Board) -> KernelLayout:
     return layout
 
 
-def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -> Firmware:
-    """Return the sources of the image of ``work`` on ``board``.
+def render(
+    work: Workload, board: Board, clocks: Sequence[ClockConfiguration], library: KernelLibrary | None = None
+) -> Firmware:
+    """Return the sources of the image of ``work`` on ``board``; a flavor whose code comes from outside takes it from ``library``.
 
-    Raises ParameterError where the workload does not fit the board, and BuildError for a template that is missing or wrong.
+    Raises ParameterError where the workload does not fit the board, where it needs a library that is not given or one that has not what it needs,
+    and BuildError for a template that is missing or wrong.
     """
+    if library is None:
+        choose_library(work, {})
     layout = check_memory(work, board)
     family = board.family
     registers = tuple(clock_encoding(family).encode(clock, board) for clock in clocks)
@@ -87,15 +91,21 @@ def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -
         "kernel_empty.c": "kernel_empty.c",
         "mailbox.h": "mailbox.h.j2",
         "harness.h": "harness.h",
+        "quantization.h": "quantization.h",
+        "fixed_point.h": "fixed_point.h",
+        "simd.h": "simd.h",
+        "convolution_dsp.h": "convolution_dsp.h",
         "cortex_m.h": "cortex_m.h",
         f"{family}.h": f"{family}.h",
         "clock.h": "clock.h",
         "clock.c": f"clock_{family}.c.j2",
         "port.c": f"port_{family}.c.j2",
         "link.ld": "link.ld.j2",
+        **(LIBRARIES[work.flavor].headers if work.flavor in LIBRARIES else {}),
     }
     context: dict[str, object] = {
         "workload": work,
+        "external": work.flavor in LIBRARIES,
         "board": board,
         "flash": board.flash,
         "ram": board.sram,
@@ -110,9 +120,13 @@ def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -
     }
     environment = _environment()
     drafts = {name: _render_one(environment, template, context) for name, template in sources.items()}
+    foreign = _library_files(library, drafts, work)
+    drafts |= {path: text for path, (text, _) in foreign.items()}
     digest = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in sorted(drafts.items())).encode()).digest()
     image_id = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little"))
     drafts["main.c"] = _render_one(environment, sources["main.c"], {**context, "image_id": image_id})
+    kernel_flags = (f"-{work.opt_level}", *(library.compile_flags if library else ()))
+    library_flags = (f"-{work.opt_level}", *(library.unit_flags if library else ()))
     units = [name for name in drafts if name.endswith(".c")]
     tree = SourceTree(
         files=drafts,
@@ -120,10 +134,24 @@ def render(work: Workload, board: Board, clocks: Sequence[ClockConfiguration]) -
         machine_flags=_arch_flags(board),
         compile_flags=COMMON_FLAGS,
         link_flags=LINK_FLAGS,
-        file_flags={name: (f"-{work.opt_level}" if name in KERNEL_FILES else HARNESS_OPT,) for name in units},
-        origins=sources,
+        file_flags={
+            name: library_flags if name in foreign else kernel_flags if name in KERNEL_FILES else HARNESS_FLAGS
+            for name in units
+        },
+        origins={**sources, **{path: origin for path, (_, origin) in foreign.items()}},
     )
     return Firmware(tree, image_id, layout, registers)
+
+
+def _library_files(
+    library: KernelLibrary | None, drafts: Mapping[str, str], work: Workload
+) -> dict[str, tuple[str, str]]:
+    """Return what the kernel needs of ``library``: path in the source tree to (text, where it comes from)."""
+    if library is None:
+        return {}
+    adapter = "\n".join([drafts["kernel.c"], *(drafts[name] for name in library.kind.headers)])
+    needed = library.needed(adapter, work)
+    return {library.tree_path(path): (text, str(library.root / path)) for path, text in needed.items()}
 
 
 def _arch_flags(board: Board) -> tuple[str, ...]:
@@ -140,20 +168,26 @@ class _TensorView:
 
     def __init__(self, layout: KernelLayout, index: int) -> None:
         tensor = layout.tensors[index]
-        self.name, self.shape, self.elements, self.c_type = tensor.name, tensor.shape, tensor.elements, tensor.c_type
-        self.constant, self.written = tensor.constant, tensor.written
-        self.stream, self.bits = index + 1, 8 * tensor.dtype.size_bytes
+        self.name, self.shape, self.elements = tensor.name, tensor.shape, tensor.elements
+        self.c_type, self.constant, self.written = tensor.element.c_type, tensor.constant, tensor.written
+        self.stream, self.bits = index + 1, 8 * tensor.element.size_bytes
+        self.step, self.offset = float(tensor.scale * 2.0**-23).hex(), float(tensor.offset).hex()
+        self.edges = _literals(tensor.edge_values)
+
+
+def _literals(values: NDArray[Any]) -> list[str]:
+    """Return ``values`` as C literals of their bit patterns, so that nothing is rounded on the way."""
+    bits = np.ascontiguousarray(values).ravel().view(f"<u{values.dtype.itemsize}")
+    return [f"0x{word:0{2 * values.dtype.itemsize}X}" for word in bits.tolist()]
 
 
 def _constants(layout: KernelLayout) -> dict[str, list[str]]:
-    """Return the words of every constant tensor as C literals, bit patterns, so that nothing is rounded on the way."""
-    literals = {}
-    for tensor in layout.tensors:
-        if tensor.constant:
-            contents = generator.values(tensor, CONSTANT_SEED, layout.stream(tensor.name)).ravel()
-            bits: NDArray[Any] = contents.view(uint32 if tensor.dtype is DType.FP32 else uint8)
-            literals[tensor.name] = [f"0x{word:0{2 * tensor.dtype.size_bytes}X}" for word in bits.tolist()]
-    return literals
+    """Return the literals of every constant tensor."""
+    return {
+        tensor.name: _literals(generator.values(tensor, generator.CONSTANT_SEED, layout.stream(tensor.name)))
+        for tensor in layout.tensors
+        if tensor.constant
+    }
 
 
 def template_folders() -> list[Path]:

@@ -9,6 +9,7 @@ from bench.build import BuildCache, BuiltImage, Toolchain, build
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.workload import Workload
+from bench.firmware.library import KernelLibrary
 from bench.firmware.render import Firmware, render
 
 
@@ -21,6 +22,7 @@ class Image:
     clocks: tuple[ClockConfiguration, ...]
     firmware: Firmware
     built: BuiltImage
+    library: KernelLibrary | None = None
 
     @property
     def mailbox_address(self) -> int:
@@ -43,8 +45,16 @@ class Image:
 
 
 def prepare(
-    work: Workload, board: Board, clocks: Sequence[ClockConfiguration], toolchain: Toolchain, cache: BuildCache
+    work: Workload,
+    board: Board,
+    clocks: Sequence[ClockConfiguration],
+    toolchain: Toolchain,
+    cache: BuildCache,
+    library: KernelLibrary | None = None,
 ) -> Image:
-    """Return the image of ``work``. Raises ParameterError where it does not fit the board, BuildError where it does not build."""
-    firmware = render(work, board, clocks)
-    return Image(work, board, tuple(clocks), firmware, build(firmware.tree, toolchain, cache))
+    """Return the image of ``work``, its kernel from ``library`` where its flavor is that of one.
+
+    Raises ParameterError where it does not fit the board or the library, BuildError where it does not build.
+    """
+    firmware = render(work, board, clocks, library)
+    return Image(work, board, tuple(clocks), firmware, build(firmware.tree, toolchain, cache), library)

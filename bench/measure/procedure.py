@@ -17,8 +17,9 @@ from typing import Protocol
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Point, Run, Verdict
+from bench.domain.primitives import operations
 from bench.domain.station import Station
-from bench.domain.workload import Workload
+from bench.domain.workload import OptLevel, Workload
 from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
 from bench.firmware.clock_registers import clock_encoding
 from bench.firmware.mailbox import Command, Report, Request
@@ -32,7 +33,9 @@ from bench.target.board_under_test import BoardUnderTest
 TIMEOUT_FACTOR = 3.0
 SETUP_CYCLES_PER_BYTE = 100.0
 MIN_TIMEOUT_S = 1.0
-CYCLES_PER_ELEMENT_MAX = 20.0
+CYCLES_PER_OPERATION_MAX = 60.0
+CALL_CYCLES_MAX = 10_000.0
+UNOPTIMISED_FACTOR = 8.0
 
 
 class Narrator(Protocol):
@@ -120,7 +123,7 @@ class Procedure:
             cycle_run=cycle_run,
             energy_run=energy_run,
             result=result,
-            environment=environment(),
+            environment=environment(self._image),
         )
 
     def _recover(self) -> None:
@@ -158,12 +161,12 @@ class Procedure:
         )
 
     def _cycles_timeout_s(self, clock: ClockConfiguration) -> float:
-        """Return a generous bound: so many cycles for every constant that every output element may use, at this clock."""
-        layout = self._image.firmware.layout
-        constants = max((t.elements // t.shape[0] for t in layout.tensors if t.constant), default=1)
-        work_cycles = CYCLES_PER_ELEMENT_MAX * layout.output.elements * (1 + constants)
+        """Return a generous bound: so many cycles for every operation of the workload, at this clock."""
+        work = self._image.work
+        per_operation = CYCLES_PER_OPERATION_MAX * (UNOPTIMISED_FACTOR if work.opt_level is OptLevel.O0 else 1.0)
         calls = self._settings.warmup + self._settings.repeats + 1
-        return MIN_TIMEOUT_S + TIMEOUT_FACTOR * (calls * work_cycles + self._setup_cycles()) / clock.hclk_hz
+        cycles = calls * (CALL_CYCLES_MAX + per_operation * operations(work)) + self._setup_cycles()
+        return MIN_TIMEOUT_S + TIMEOUT_FACTOR * cycles / clock.hclk_hz
 
     def _setup_cycles(self) -> float:
         """Return at most what filling the buffers and taking the digest of the output costs."""
@@ -190,13 +193,17 @@ def rejected(
         failure_class=error.failure_class,
         reason=error.message,
         detail="\n".join(part for part in (error.hint, error.detail) if part),
-        environment=environment(),
+        environment=environment(image),
     )
 
 
+def environment(image: Image | None) -> tuple[tuple[str, str], ...]:
+    """Return what else may matter for a number: versions and host, and the kernel library of ``image`` where it has one."""
+    return _host() if image is None or image.library is None else (*_host(), *image.library.provenance)
+
+
 @cache
-def environment() -> tuple[tuple[str, str], ...]:
-    """Return what else may matter for a number: versions and host."""
+def _host() -> tuple[tuple[str, str], ...]:
     return (
         ("pyocd", version("pyocd")),
         ("python", platform.python_version()),

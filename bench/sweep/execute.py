@@ -37,7 +37,7 @@ def execute(
     try:
         with error_context(plan.station.name):
             listener.event(f"building {plan.work}")
-            image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache)
+            image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
             listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
             with open_station(plan.station, plan.board, settings) as (under_test, meter):
                 for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():

@@ -10,18 +10,20 @@ from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.station import Station
 from bench.domain.workload import Workload
+from bench.firmware.library import KernelLibrary
 from bench.firmware.render import check_memory
 from bench.units import parse
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """One image on one station, and the clocks to measure it at."""
+    """One image on one station, and the clocks to measure it at; ``library`` is where an external flavor's code comes from."""
 
     station: Station
     board: Board
     work: Workload
     clocks: tuple[ClockConfiguration, ...]
+    library: KernelLibrary | None = None
 
 
 def choose_clocks(board: Board, freq: str) -> tuple[ClockConfiguration, ...]:
@@ -35,7 +37,13 @@ def choose_clocks(board: Board, freq: str) -> tuple[ClockConfiguration, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def plan_image(station: Station, board: Board, work: Workload, clocks: Sequence[ClockConfiguration]) -> ImagePlan:
+def plan_image(
+    station: Station,
+    board: Board,
+    work: Workload,
+    clocks: Sequence[ClockConfiguration],
+    library: KernelLibrary | None = None,
+) -> ImagePlan:
     """Return the plan. Raises ParameterError where ``work`` does not fit the board."""
     check_memory(work, board)
-    return ImagePlan(station, board, work, tuple(clocks))
+    return ImagePlan(station, board, work, tuple(clocks), library)

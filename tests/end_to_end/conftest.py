@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.boards.stations import all_stations, find_station
+from bench.build import BuildCache
+from bench.target.board_under_test import BoardUnderTest
+from bench.target.session import open_board
+from tests.end_to_end.kernels import BOARD
 
 TIMEOUT_S = 300
 QUICK = ("run", "--primitive", "conv2d", "--k", "3", "--size", "8x8", "--freq", "16MHz", "--window", "5ms")
@@ -95,3 +101,18 @@ def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Work
 def workplace(new_workplace: Callable[[], Workplace]) -> Workplace:
     """Return an empty workplace."""
     return new_workplace()
+
+
+@pytest.fixture(scope="module")
+def virtual_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardUnderTest]:
+    """Return a connected virtual NUCLEO-F446ZE."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path_factory.mktemp("virtual")))
+        with open_board(find_station(all_stations(None), f"virtual-{BOARD.name}"), BOARD) as connected:
+            yield connected
+
+
+@pytest.fixture(scope="session")
+def build_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
+    """Return an empty build cache."""
+    return BuildCache(tmp_path_factory.mktemp("images"))

@@ -22,12 +22,24 @@ def test_boards_and_the_clock_table_of_each(workplace: Workplace) -> None:
 
 
 def test_primitives_are_those_of_the_registry_and_documented(workplace: Workplace) -> None:
-    assert [row["primitive"] for row in workplace.bench("primitives", "--json").rows()] == list(PRIMITIVES)
-    shown = workplace.bench("primitives").out
+    rows = workplace.bench("primitives", "--json").rows()
+    assert [(row["primitive"], row["application"]) for row in rows] == [
+        (entry.name, entry.application) for entry in PRIMITIVES.values()
+    ]
+    shown = workplace.bench("primitives").out.splitlines()
     documented = (Path(__file__).parents[2] / "docs" / "primitives.md").read_text(encoding="utf-8")
     for entry in PRIMITIVES.values():
-        assert entry.application in shown
+        assert any(line.startswith(f"{entry.name} ") for line in shown)
         assert f"| {entry.name} | {entry.application} |" in documented
+
+
+def test_one_primitive_is_shown_with_its_parameters(workplace: Workplace) -> None:
+    shown = workplace.bench("primitives", "conv2d").out
+    for parameter in PRIMITIVES["conv2d"].parameters:
+        assert parameter.range_text in shown
+        assert parameter.help in shown
+    assert "k=1 | k=3 | k=5 | k=7 | k=9" in shown
+    assert "Did you mean 'conv2d'?" in workplace.bench("primitives", "conv3d").err
 
 
 def test_stations_lists_one_virtual_station_a_board(workplace: Workplace) -> None:

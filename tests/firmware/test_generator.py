@@ -4,9 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.domain.workload import DType
 from bench.firmware import generator
-from bench.firmware.layout import Role, Tensor
+from bench.firmware.layout import Element, Role, Tensor
 
 WORD = 0xFFFFFFFF
 
@@ -43,7 +42,7 @@ def test_floats_fill_their_range_evenly() -> None:
 
 
 def test_int8_uses_its_whole_range() -> None:
-    values = generator.values(Tensor("x", Role.INPUT, (10_000,), DType.INT8), 1, 1)
+    values = generator.values(Tensor("x", Role.INPUT, (10_000,), Element.INT8), 1, 1)
     assert values.min() == -128
     assert values.max() == 127
 

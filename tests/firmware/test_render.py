@@ -7,7 +7,7 @@ import pytest
 from bench.boards import board_names, load_board
 from bench.clocktree import clock_table
 from bench.domain.clock import ClockConfiguration
-from bench.domain.primitives import PRIMITIVES, workload
+from bench.domain.primitives import EXTERNAL_FLAVORS, PRIMITIVES, workload
 from bench.errors import BuildError, ParameterError
 from bench.firmware.render import render
 
@@ -17,8 +17,9 @@ CASES = [
     (board, name, dtype, flavor)
     for board in board_names()
     for name, entry in PRIMITIVES.items()
-    for dtype in entry.dtypes
-    for flavor in entry.flavors
+    for dtype, flavors in entry.flavors.items()
+    for flavor in flavors
+    if flavor not in EXTERNAL_FLAVORS
 ]
 
 

@@ -1,15 +1,17 @@
-"""Golden references: what each primitive must compute, in numpy, one module a primitive."""
+"""Golden references: what each primitive must compute, in numpy; the module of a primitive has its name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.domain.primitives import PRIMITIVES
 from bench.domain.workload import Workload
-from bench.firmware.golden import conv2d
+from bench.errors import UnknownName
 from bench.firmware.layout import KernelLayout
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -27,9 +29,8 @@ class Golden(Protocol):
     def reference(self, work: Workload, tensors: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 
 
-_GOLDEN: Mapping[str, Golden] = {"conv2d": cast(Golden, conv2d)}
-
-
 def golden(primitive: str) -> Golden:
-    """Return the reference of ``primitive``, which the registry of primitives must know."""
-    return _GOLDEN[primitive]
+    """Return the reference of ``primitive``. Raises UnknownName for one that is not in the registry."""
+    if primitive not in PRIMITIVES:
+        raise UnknownName.among("primitive", primitive, sorted(PRIMITIVES))
+    return cast(Golden, import_module(f"{__name__}.{primitive}"))
