@@ -53,7 +53,7 @@ class L4PlusFlash(Flash):  # type: ignore[misc]
                     break
         target.write32(_FLASH_CR, 0)
         if status & (_SR_BUSY | _SR_ERRORS):
-            raise FlashEraseFailure(f"FLASH_SR is {status:#x} after the erase of a page", address)
+            raise FlashEraseFailure(f"FLASH_SR is {status:#x} after the erase of a page", address=address)
 
     def erase_all(self) -> None:
         """Erase page by page: the algorithm's mass erase is not of this chip. Raises FlashEraseFailure."""
