@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from bench.boards import load_board
 from bench.clocktree import check, clock_table, solve
-from bench.domain.clock import Accelerator, Oscillator, Pll
+from bench.domain.clock import Accelerator, ClockConfiguration, Oscillator, Pll
 from bench.errors import ParameterError
 from tests.clocktree.clock_boards import MHZ, f446, l496
 
@@ -142,3 +143,42 @@ def test_a_level_may_bound_the_vco() -> None:
     assert "PLL VCO at 164 MHz, regulator level range2 permits 128 MHz" in check(
         replace(fast, regulator="range2", flash_wait_states=3), l496().limits
     )
+
+
+# MHz, oscillator, PLL, wait states, regulator: RM0432 sections 3.3.3 and 5.1.8.
+L4R9 = [
+    (0.1, Oscillator.MSI, None, 0, "range2"),
+    (8, Oscillator.MSI, None, 0, "range2"),
+    (16, Oscillator.HSI, None, 1, "range2"),
+    (24, Oscillator.MSI, None, 2, "range2"),
+    (48, Oscillator.MSI, None, 2, "range1"),
+    (64, Oscillator.HSI, Pll(4, 32, 2), 3, "range1"),
+    (80, Oscillator.HSI, Pll(4, 40, 2), 3, "range1"),
+    (81, Oscillator.HSI, Pll(4, 81, 4), 4, "range1boost"),
+    (100, Oscillator.HSI, Pll(4, 50, 2), 4, "range1boost"),
+    (120, Oscillator.HSI, Pll(4, 60, 2), 5, "range1boost"),
+]
+
+
+@pytest.mark.parametrize(("mhz", "oscillator", "pll", "wait_states", "regulator"), L4R9)
+def test_l4r9_clock(mhz: float, oscillator: Oscillator, pll: Pll | None, wait_states: int, regulator: str) -> None:
+    board = load_board("disco_l4r9i")
+    clock = solve(board, mhz * MHZ)
+    assert (clock.hclk_hz, clock.oscillator) == (mhz * MHZ, oscillator)
+    assert (clock.flash_wait_states, clock.regulator) == (wait_states, regulator)
+    assert clock.pll == pll
+    assert check(clock, board.limits) == []
+
+
+def test_one_oscillator_at_several_frequencies_comes_before_a_divided_one() -> None:
+    """HSI16 / 16 is as exact as an HSI16, but an MSI at 1 MHz draws a fraction of its current."""
+    clock = solve(load_board("nucleo_l496zg"), 1 * MHZ)
+    assert (clock.oscillator, clock.oscillator_hz, clock.ahb_div) == (Oscillator.MSI, MHZ, 1)
+
+
+def test_an_oscillator_that_needs_a_change_of_the_board_is_not_taken_but_may_be_named() -> None:
+    board = load_board("nucleo_l496zg")
+    assert solve(board, 64 * MHZ).oscillator is Oscillator.HSI
+    named = ClockConfiguration.parse("hsebyp8-m2n32r2-ahb1-apb1.1-range1-ws3-id")
+    assert named.hclk_hz == 64 * MHZ
+    assert check(named, board.limits) == []
