@@ -10,6 +10,8 @@ def register_targets() -> None:
     from pyocd.target.builtin import BUILTIN_TARGETS  # noqa: PLC0415
 
     from bench.target.stm32.f446 import STM32F446xE  # noqa: PLC0415
+    from bench.target.stm32.f746 import STM32F746xG  # noqa: PLC0415
 
     for table in (BUILTIN_TARGETS, TARGET):
         table.setdefault("stm32f446xe", STM32F446xE)
+        table.setdefault("stm32f746xg", STM32F746xG)
