@@ -3,7 +3,7 @@
 from bench.virtual.cpu.core import Cpu
 from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region, StopReason, allocate
 from bench.virtual.cpu.system import Cfsr, ExceptionNumber, Hfsr, SystemControl
-from bench.virtual.cpu.timing import CodeBlock, CoreTiming, EdgeCost, FlashAccelerator
+from bench.virtual.cpu.timing import CodeBlock, CoreTiming, DivideTiming, EdgeCost, FlashAccelerator
 from bench.virtual.cpu.timing_m4 import CortexM4Timing
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CoreTiming",
     "CortexM4Timing",
     "Cpu",
+    "DivideTiming",
     "EdgeCost",
     "ExceptionNumber",
     "FlashAccelerator",

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.virtual.cpu.decode import PC, SP, Instruction, Kind, decode_block
-from bench.virtual.cpu.timing import CodeBlock, EdgeCost, FlashAccelerator
+from bench.virtual.cpu.timing import CodeBlock, DivideTiming, EdgeCost, FlashAccelerator
 
 _FLAT = {
     Kind.ALU: 1,
@@ -61,6 +61,7 @@ class CortexM4Timing:
 
     cpu_model: str = "cortex-m4"
     accelerator: FlashAccelerator = field(default_factory=FlashAccelerator)
+    divide: DivideTiming = field(default_factory=DivideTiming)
     exception_entry_cycles: int = 12
     exception_return_cycles: int = 10
 
