@@ -40,7 +40,10 @@ class BoardModel:
 
 MODELS = {
     model.name: model
-    for model in (BoardModel("nucleo_f446ze", "NUCLEO-F446ZE", "stm32f446xe", "stm32f446", 512 * KIB),)
+    for model in (
+        BoardModel("nucleo_f446ze", "NUCLEO-F446ZE", "stm32f446xe", "stm32f446", 512 * KIB),
+        BoardModel("nucleo_f746zg", "NUCLEO-F746ZG", "stm32f746xg", "stm32f746", 1024 * KIB),
+    )
 }
 _ID = re.compile(r"virtual-(?P<model>[a-z0-9_]+)(?:-(?P<instance>[a-z0-9]+))?")
 

@@ -19,7 +19,8 @@ _PUPDR = {"A": 0x64000000, "B": 0x00000100}
 class Port:
     """One port. ``on_level(pin name, level)`` is called whenever an output pin may have changed its level."""
 
-    def __init__(self, letter: str, on_level: Callable[[str, bool], None]) -> None:
+    def __init__(self, letter: str, on_level: Callable[[str, bool], None], index: int | None = None) -> None:
+        """``index`` is the port's place in memory; the default is that on an STM32F446."""
         self.letter = letter
         self._on_level = on_level
         self._levels = 0
@@ -27,7 +28,7 @@ class Port:
         self._pupdr = Register("PUPDR", _PUPDR.get(letter, 0))
         self._odr = Register("ODR", 0, on_write=self._write_odr)
         self.peripheral = Peripheral(
-            f"GPIO{letter}", BASE + STRIDE * PORTS.index(letter),
+            f"GPIO{letter}", BASE + STRIDE * (PORTS.index(letter) if index is None else index),
             [(0x00, self._moder), (0x04, Register("OTYPER", 0, writable=0xFFFF)), (0x08, Register("OSPEEDR", _OSPEEDR.get(letter, 0))),
              (0x0C, self._pupdr), (0x10, Register("IDR", 0, writable=0, on_read=self._read_idr)), (0x14, self._odr),
              (0x18, Register("BSRR", 0, on_read=lambda _: 0, on_write=self._write_bsrr)),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from bench.virtual.cpu import CoreTiming
 from bench.virtual.cpu.timing_m4 import CortexM4Timing
+from bench.virtual.cpu.timing_m7 import CortexM7Timing
 from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
-from bench.virtual.supply import CurrentModel, SimpleCurrentModel
+from bench.virtual.soc.stm32f746 import Stm32F746
+from bench.virtual.supply import CurrentModel, CurrentModelF746, SimpleCurrentModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +25,5 @@ class Parts:
 
 MCUS: Mapping[str, Parts] = {
     "stm32f446": Parts(Stm32F446, CortexM4Timing, SimpleCurrentModel),
+    "stm32f746": Parts(Stm32F746, CortexM7Timing, CurrentModelF746),
 }
