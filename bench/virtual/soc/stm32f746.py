@@ -15,7 +15,7 @@ from bench.virtual.soc.mcu import DebugPortIdentity, Mcu
 from bench.virtual.soc.rcc import HSI_HZ
 from bench.virtual.soc.registers import Peripheral
 from bench.virtual.soc.soc import Core, Soc
-from bench.virtual.soc.stm32f746_parts import FLASH, FlashF746, RccF746, Rm0385Diagnoses, debug_mcu, system_memory
+from bench.virtual.soc.stm32f746_parts import FLASH, FlashF746, RccF746, Rm0385Diagnoses, debug_mcu, recite, system_memory
 
 HSE_HZ = 8e6
 """NUCLEO-144: MCO of the ST-LINK on OSC_IN (UM1974)."""
@@ -127,7 +127,7 @@ class Stm32F746(Soc):
             over_drive=self.power.over_drive,
             vdd_v=self._vdd_v(),
         )
-        return violations(state, F746)
+        return [recite(text) for text in violations(state, F746)]
 
     def write(self, address: int, size: int, value: int) -> None:
         """See `Soc.write`; the ITCM port of the flash only reads (RM0385 3.3)."""
