@@ -70,12 +70,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class OscillatorSpec:
-    """An oscillator of the board, the frequencies it can be set to, and the greatest relative error of any of them."""
+    """An oscillator of the board, the frequencies it can be set to, and the greatest relative error of any of them.
+
+    ``automatic`` is False for one that the board has only after a change (a solder bridge, a crystal): a clock id may name it, the
+    solver does not take it by itself.
+    """
 
     oscillator: Oscillator
     frequencies_hz: tuple[int, ...]
     tolerance_relative: float
     tolerance_source: str
+    automatic: bool = True
 
     def __post_init__(self) -> None:
         if not self.frequencies_hz or min(self.frequencies_hz) < 1:

@@ -19,7 +19,8 @@ from bench.virtual.supply import Activity, CurrentModel, OperatingState, SimpleC
 from bench.virtual.timeline import Timeline
 
 _SLICE_S = 5e-3
-"""Longest stretch the core runs in one go, so that another thread gets its turn."""
+_SLICE_CYCLES = 100_000
+"""Longest stretch the core runs in one go, so that another thread gets its turn: the longer one of the two."""
 _POLL_S = 1e-3
 """How long a running core runs each time the debugger looks whether it has stopped."""
 _HARD_FAULT = 3
@@ -209,8 +210,12 @@ class VirtualBoard:
                 self._skip(stop_s)
                 return
         else:
-            reason = self._run(self._time.cycles_until(min(stop_s, self.time_s + _SLICE_S)))
+            reason = self._run(self._time.cycles_until(min(stop_s, self.time_s + self._slice_s)))
         self._stopped(reason)
+
+    @property
+    def _slice_s(self) -> float:
+        return max(_SLICE_S, _SLICE_CYCLES / self._time.hclk_hz)
 
     def _run(self, cycles: int) -> StopReason:
         if not self.cpu.sleeping:
@@ -286,6 +291,14 @@ class VirtualBoard:
             self._account()
             self._port_powered = powered
             self._state_changed()
+
+    def note_wire_clock(self, wire_hz: float) -> None:
+        """An access comes with the SWD clock at ``wire_hz``: above the core clock, silicon may answer nothing but WAIT."""
+        hclk_hz = self._time.hclk_hz
+        if wire_hz > hclk_hz:
+            text = f"debug access with SWCLK at {wire_hz / 1e3:g} kHz, above HCLK at {hclk_hz / 1e3:g} kHz; slow the probe down (ADIv5.2 B4.2.3)"
+            if text not in self._log.texts:
+                self._log.note(text)
 
     def assert_reset(self, asserted: bool) -> None:
         """Pull or release the NRST pin. The debug components keep their state, a reset catch set meanwhile holds."""

@@ -36,6 +36,7 @@ class DebugPort:
         self._select = 0
         self._csw = _CSW_RESET
         self._tar = 0
+        self.wire_hz = 0.0
 
     def _check_supply(self) -> None:
         if not self._board.powered:
@@ -64,6 +65,7 @@ class DebugPort:
         self._check_supply()
         if not self._ctrl_stat & _CDBGPWRUPREQ:
             raise exceptions.TransferError("the debug port is powered down (CDBGPWRUPREQ is 0)")
+        self._board.note_wire_clock(self.wire_hz)
 
     def read_ap(self, address: int) -> int:
         """Read an AP register; ``address`` is APSEL << 24 | register. An AP that does not exist reads 0."""

@@ -32,14 +32,14 @@ def identification(pidr: int, cidr: int = _CIDR_GENERIC) -> list[tuple[int, Regi
     return registers
 
 
-def rom_table() -> Peripheral:
-    """The ROM table of the STM32F446 (designer ST, part 0x421; RM0390 33.8)."""
+def rom_table(part: int = 0x421) -> Peripheral:
+    """The ROM table of an STM32 (designer ST; ``part`` is the device id, 0x421 the STM32F446: RM0390 33.8)."""
     present = [0xFFF0F003, 0xFFF02003, 0xFFF03003]
     absent = [0xFFF01002, 0xFFF41002, 0xFFF42002]
     entries = present + absent + [0] * 10
     registers = [(4 * i, Register(f"ENTRY{i}", entry, writable=0)) for i, entry in enumerate(entries)]
     registers.append((0xFCC, Register("MEMTYPE", 1, writable=0)))
-    return Peripheral("ROM table", ROM_BASE, [*registers, *identification(0x00000000_000A0421, _CIDR_ROM)])
+    return Peripheral("ROM table", ROM_BASE, [*registers, *identification(0x00000000_000A0000 | part, _CIDR_ROM)])
 
 
 class CycleCounter:

@@ -48,7 +48,7 @@ class Stm32F446(Soc):
         self.power = power.Power(time, diagnoses)
         self.rcc = Rcc(time, diagnoses, HSE_HZ, self.power.pll_switched, self._clock_changed)
         self.flash = flash.FlashController(time, diagnoses, self._core, self._core, self._vdd_v, self._clock_changed)
-        self.ports = {letter: gpio.Port(letter, self._on_level) for letter in gpio.PORTS}
+        self.ports = {letter: gpio.Port(letter, self._on_level) for letter in gpio.F4.letters}
         self.timers = [
             timer.Timer32(
                 name, base, time, diagnoses, lambda: self.clocks.timer1_hz, self._line(irq), self._rescheduled
@@ -56,7 +56,7 @@ class Stm32F446(Soc):
             for name, (base, irq, _) in _TIMERS.items()
         ]
         self.dbgmcu = identity.debug_mcu()
-        for bit, letter in enumerate(gpio.PORTS):
+        for bit, letter in enumerate(gpio.F4.letters):
             self._gate(f"GPIO{letter}", self.rcc.ahb1enr, bit)
         for name, (_, _, bit) in _TIMERS.items():
             self._gate(name, self.rcc.apb1enr, bit)

@@ -21,7 +21,6 @@ HSE_HZ = 8e6
 """NUCLEO-144: MCO of the ST-LINK on OSC_IN (UM1974)."""
 
 ITCM_FLASH = 0x00200000
-PORTS = "ABCDEFGHIJK"
 SRAM_BASE, SRAM_SIZE = 0x20010000, 256 * 1024
 """SRAM1 and SRAM2, behind the data cache; below them lies the DTCM, which is not."""
 
@@ -87,7 +86,7 @@ class Stm32F746(Soc):
         self.power = power.Power(time, diagnoses)
         self.rcc = RccF746(time, diagnoses, HSE_HZ, self.power.pll_switched, self._clock_changed)
         self.flash = FlashF746(time, diagnoses, core, self._port, self._vdd_v, self._clock_changed)
-        self.ports = {letter: gpio.Port(letter, self._on_level, PORTS.index(letter)) for letter in PORTS}
+        self.ports = {letter: gpio.Port(letter, self._on_level, gpio.F7) for letter in gpio.F7.letters}
         self.timers = [
             timer.Timer32(
                 name, base, time, diagnoses, lambda: self.clocks.timer1_hz, self._line(irq), self._rescheduled
@@ -95,7 +94,7 @@ class Stm32F746(Soc):
             for name, (base, irq, _) in _TIMERS.items()
         ]
         self.dbgmcu = debug_mcu()
-        for bit, letter in enumerate(PORTS):
+        for bit, letter in enumerate(gpio.F7.letters):
             self._gate(f"GPIO{letter}", self.rcc.ahb1enr, bit)
         for name, (_, _, bit) in _TIMERS.items():
             self._gate(name, self.rcc.apb1enr, bit)
