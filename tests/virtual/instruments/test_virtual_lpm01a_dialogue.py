@@ -8,7 +8,7 @@ import serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.probes.lpm01a_stream import AsciiParser, BinaryParser, MarkKind, decode_samples
+from bench.probes.powershield_stream import AsciiParser, BinaryParser, MarkKind, decode_samples
 from bench.virtual.instruments.encode import AsciiEncoder, BinaryEncoder, binary_words
 from bench.virtual.instruments.lpm01a import VirtualLpm01a
 from tests.virtual.instruments.instrument_fakes import FakeBoard, board_with_window
