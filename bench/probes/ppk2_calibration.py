@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +126,7 @@ def filter_spikes(current_a: NDArray[np.float64], ranges: NDArray[np.uint32]) ->
     """
     out = current_a.copy()
     changes = np.flatnonzero(np.diff(ranges.astype(np.int64))) + 1
-    ends = [*changes[1:].tolist(), current_a.size]
-    for change, following in zip(changes.tolist(), ends, strict=True):
+    for change, following in pairwise([*changes.tolist(), current_a.size]):
         top = ranges[change] == RANGES - 1
         weight = _WEIGHT_TOP if top else _WEIGHT
         average = _average(current_a[max(0, change - HISTORY) : change], weight)
