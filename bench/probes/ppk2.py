@@ -219,9 +219,10 @@ class Ppk2(CurrentProbe):
         data = bytes((opcode, *values))
         self._open_link().send_bytes(data, f"command {data.hex(' ')}")
 
-    def _stop(self, link: SerialLink) -> None:
+    @staticmethod
+    def _stop(link: SerialLink) -> None:
         """End sampling and discard what is still on its way, so that the next stream is aligned from its first byte."""
-        self._send(STOP)
+        link.send_bytes(bytes((STOP,)), "the command to stop")
         link.drain(_SILENCE_S, 1 << 24)
 
 
