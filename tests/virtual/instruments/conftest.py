@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import serial
 
-from bench.probes import powershield
+from bench.probes import powershield, ppk2
 from bench.virtual.instruments import protocol_virtual
 from tests.virtual.instruments.instrument_fakes import FakeBoard, board_with_window
 
@@ -14,6 +14,7 @@ PACKAGE = "bench.virtual.instruments"
 def supply_settles_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The boards here open their window soon after time 0, whoever waits."""
     monkeypatch.setattr(powershield, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(ppk2, "_SETTLE_S", 0.0)
 
 
 @pytest.fixture
