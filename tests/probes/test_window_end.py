@@ -14,7 +14,7 @@ from bench.probes.window_end import fall_time, find_step_down
 
 def trace(fall: float, total: int = 3000, high_a: float = 20e-3, low_a: float = 2e-3) -> NDArray[np.float64]:
     """Means over whole samples of a current that falls after ``fall`` samples."""
-    inside = np.clip(fall - np.arange(total), 0.0, 1.0)
+    inside: NDArray[np.float64] = np.clip(fall - np.arange(total), 0.0, 1.0)
     return low_a + (high_a - low_a) * inside
 
 

@@ -89,11 +89,7 @@ class FrontEnd:
         self._history = np.zeros(0)
         self._range = -1
         self._settled = 1 << 30
-        pole = float(np.exp(-2 * np.pi * sheet.bandwidth_hz * period_s))
-        # Few terms do: a sample period is several time constants.
-        terms = max(1, int(np.ceil(np.log(1e-9) / np.log(max(pole, 1e-300)))))
-        weights = (1 - pole) * pole ** np.arange(terms)
-        self._weights = weights / weights.sum()
+        self._weights = _low_pass_weights(1.0 / (2 * np.pi * sheet.bandwidth_hz * period_s))
 
     def take(self, start_s: float, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the next ``count`` samples [A], from board time ``start_s`` on, and the range that each was seen in."""
@@ -136,3 +132,17 @@ class FrontEnd:
         signal = np.concatenate((self._history, current_a))
         self._history = signal[signal.size - (terms - 1) :]
         return np.convolve(signal, self._weights, "valid")
+
+
+def _low_pass_weights(time_constant: float) -> NDArray[np.float64]:
+    """Return the weights of a sample and of those before it in what a first-order low pass makes of it, averaged over the sample.
+
+    ``time_constant`` is in samples. Within a sample the input counts as constant; the delay comes out as exactly one time constant.
+    """
+    pole = float(np.exp(-1.0 / time_constant))
+    carried = time_constant * (1.0 - pole)
+    # Few terms do: a sample period is several time constants.
+    terms = max(1, int(np.ceil(np.log(1e-9) / np.log(max(pole, 1e-300)))))
+    before = carried * (1.0 - pole) * pole ** np.arange(terms)
+    weights = np.concatenate(([1.0 - carried], before))
+    return weights / float(weights.sum())
