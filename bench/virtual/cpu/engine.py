@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
-from bench.virtual.cpu import native as at
+from bench.virtual.cpu import layout as at
+from bench.virtual.cpu import native
 from bench.virtual.cpu.interface import Memory
 
 _MODELS = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
@@ -86,7 +87,8 @@ class Engine:
         self._buffers: list[Any] = []
         for memory in memories:
             self._map(memory)
-        self.state: NDArray[np.int64] = np.zeros(at.LINE_SLOTS + flash_lines, np.int64)
+        self.state: NDArray[np.int64] = np.zeros(at.LINE_SLOTS + 2 * flash_lines, np.int64)
+        self.state[at.H_DLINE_SLOTS] = at.LINE_SLOTS + flash_lines
         self._interrupt: int | None = None
         self._counting = False
         self._uc.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
@@ -96,7 +98,7 @@ class Engine:
         self.state[at.H_STOP_FUNCTION] = _address(uclib.uc_emu_stop)
         self.state[at.H_MISS_FUNCTION] = _address(self._keep_miss)
         self._find_registers(direct_registers)
-        self._hook(uc.UC_HOOK_BLOCK, at.on_block, 1, 0)
+        self._hook(uc.UC_HOOK_BLOCK, native.on_block, 1, 0)
         self._hooks: dict[int, ctypes.c_size_t] = {}
 
     def _map(self, memory: Memory) -> None:
@@ -197,7 +199,7 @@ class Engine:
     def watch(self, address: int) -> None:
         """Call the native code hook at one instruction address."""
         if address not in self._hooks:
-            self._hooks[address] = self._hook(uc.UC_HOOK_CODE, at.on_code, address, address)
+            self._hooks[address] = self._hook(uc.UC_HOOK_CODE, native.on_code, address, address)
 
     def unwatch(self, address: int) -> None:
         """Undo `watch`."""

@@ -56,7 +56,7 @@ class DivideTiming:
 
     minimum: int = 2
     maximum: int = 12
-    overhead: int = 3
+    overhead: int = 4
     bits_per_cycle: int = 4
 
     def cycles(self, dividend: int, divisor: int) -> int:
