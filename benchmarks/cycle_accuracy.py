@@ -88,7 +88,7 @@ def build(checkout: Path, suite: str, program: str, gcc: str, newlib: Path | Non
         libraries = [f"-L{newlib / 'lib'}"]
     elf = folder / f"{program}.elf"
     stubs = folder / "stubs.c"
-    stubs.write_text("void _exit(int c) { (void) c; for (;;); }\nvoid __assert_func(void) { for (;;); }\nint main(void);\n__attribute__((weak)) void _start(void) { main(); for (;;); }\n")
+    stubs.write_text("void _exit(int c) { (void) c; for (;;); }\nvoid __assert_func(void) { for (;;); }\nint main(void);\n__attribute__((weak)) void _init(void) {}\n__attribute__((weak)) void _fini(void) {}\n__attribute__((weak)) void _start(void) { main(); for (;;); }\n")
     objects = []
     for source in (*own, *sources, *startup, stubs):
         objects.append(folder / f"{len(objects)}.o")
@@ -98,7 +98,7 @@ def build(checkout: Path, suite: str, program: str, gcc: str, newlib: Path | Non
     library = [gcc, *CPU_FLAGS, "-Os", "-ffunction-sections", "-fno-builtin", "-fno-tree-loop-distribute-patterns"]
     subprocess.run([*library, "-c", str(DATA.parent / "size_library.c"), "-o", str(objects[-1])], check=True)
     command = [gcc, *flags, "-Wl,--gc-sections", "-nostartfiles", "-T", str(script), f"-L{board}", *map(str, objects)]
-    subprocess.run([*command, *libraries, "-lm", "-lc", "-lgcc", "-lnosys", "-o", str(elf)], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, *libraries, "-lm", "-lc", "-lgcc", "-lnosys", "-o", str(elf)], check=True)
     return elf
 
 

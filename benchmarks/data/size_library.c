@@ -3,8 +3,8 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t count) {
   char *out = to;
-  const char *in = from;
-  while (count--) *out++ = *in++;
+  const char *in = from, *end = in + count;
+  if (count) do *out++ = *in++; while (in != end);
   return to;
 }
 

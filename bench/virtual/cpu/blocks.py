@@ -6,7 +6,7 @@ it is entered; the cycle at an instruction inside it is that total less what lie
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
-from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, plan_accesses
+from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, memories_touched, plan_accesses
 from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
 from bench.virtual.cpu.interface import PAGE_BYTES
 from bench.virtual.cpu.native import check_slot, edge_slot
@@ -54,7 +54,8 @@ class CheckMode:
 class BlockTable:
     """Blocks and edges, in the native tables and in Python.
 
-    ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None. Watches (native code hooks) that
+    ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None,
+    ``registers()`` r0-r14 as they are. Watches (native code hooks) that
     blocks need are collected in ``wanted``: the caller installs them outside the emulation.
     """
 
@@ -64,11 +65,13 @@ class BlockTable:
         timing: CoreTiming,
         fetch: Callable[[int, int], bytes],
         flash_offset: Callable[[int], int | None],
+        registers: Callable[[], Sequence[int]],
     ) -> None:
         self._state = state
         self._timing = timing
         self._fetch = fetch
         self._flash_offset = flash_offset
+        self._registers = registers
         self._line_shift = timing.accelerator.line_bytes.bit_length() - 1
         self.mode = CheckMode()
         self.wanted: set[int] = set()
@@ -121,11 +124,12 @@ class BlockTable:
         )
 
     def _new_block(self, address: int, size: int) -> Block:
-        code = CodeBlock(address, self._fetch(address, size))
-        instructions = decode_block(address, code.code)
+        code = self._fetch(address, size)
+        instructions = decode_block(address, code)
+        memories = memories_touched(instructions, self._registers())
         mode = self.mode
         plan = plan_accesses(instructions, flash_reads=mode.flash_reads, unaligned_traps=mode.unaligned_traps)
-        block = Block(len(self._blocks), code, instructions, plan)
+        block = Block(len(self._blocks), CodeBlock(address, code, memories), instructions, plan)
         self._write_block(block)
         for index in plan.hooked:
             self._check_access(instructions[index])

@@ -26,6 +26,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu import native
+from bench.virtual.cpu.decode import PC
 from bench.virtual.cpu.interface import Memory
 
 _MODELS = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
@@ -185,6 +186,13 @@ class Engine:
         if _read(self._handle, _REGISTERS[name], self._word_pointer):
             raise KeyError(f"the emulator cannot read register {name!r}")
         return self._word.value & 0xFFFF_FFFF
+
+    def registers(self) -> tuple[int, ...]:
+        """r0-r14 as they are; also from inside a block hook."""
+        if self.state[at.H_SNAPSHOT_FUNCTION]:
+            return tuple(self.get(name) for name in CORE_NAMES[:PC])
+        words = (ctypes.c_uint32 * PC).from_address(int(self.state[at.H_REGISTERS]))
+        return tuple(words)
 
     def set(self, name: str, value: int) -> None:
         """Write a register."""

@@ -51,7 +51,7 @@ class Execution:
         self._engine = Engine(timing.cpu_model, memories, lines, self._miss, direct_registers=direct_registers)
         self._state = self._engine.state
         self._set_up_flash(flashes[0] if flashes else None)
-        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset)
+        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset, self._engine.registers)
         self.system = SystemControl()
         self._units = LoadStoreUnit(self._engine, self._memory)
         self._exceptions = ExceptionUnit(self._engine, self.system, self._memory)
