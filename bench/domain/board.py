@@ -346,6 +346,11 @@ class Board:
         """The RAM for data and stack."""
         return self.region("sram")
 
+    @property
+    def harness_ram(self) -> MemoryRegion:
+        """The RAM for stack, mailbox and variables: "dtcm" where there is one, as no cache hides it from a debugger, else the SRAM."""
+        return next((region for region in self.memory if region.name == "dtcm"), self.sram)
+
     def expected_current_a(self, hclk_hz: float) -> float:
         """Return the typical supply current at ``hclk_hz``, linear between the datasheet's points.
 

@@ -63,6 +63,7 @@ class VirtualBoard:
             Memory(mcu.ram_base, mcu.ram_bytes, True, True, self._sram, "ram"),
         ]
         self.cpu = Cpu(memories, mcu.mmio, bus, timing)
+        self.cpu.system.initial_vtor = mcu.vector_table
         self._time = VirtualClock(lambda: self.cpu.cycles, mcu.reset_hclk_hz)
         self._running = False
         self._stop_asked = False
@@ -116,7 +117,7 @@ class VirtualBoard:
         return OperatingState(
             activity=self._activity, hclk_hz=soc.clocks.hclk_hz, source=soc.clocks.source, voltage_scale=soc.power.voltage_scale,
             over_drive=soc.power.over_drive, wait_states=soc.flash.wait_states, prefetch=soc.flash.prefetch,
-            flash_cache=all(soc.flash.caches), debug_powered=self.debug_attached,
+            flash_cache=all(soc.caches), debug_powered=self.debug_attached,
             low_power_debug=bool(soc.dbgmcu["CR"].value & DBG_LOW_POWER),
         )  # fmt: skip
 
@@ -331,7 +332,7 @@ class VirtualBoard:
         """Write 1, 2 or 4 bytes through the access port. Raises AccessFault."""
         with self._lock:
             if self.mcu.in_ram(address, size):
-                self.cpu.write_memory(address, value.to_bytes(size, "little"))
+                self.soc.debug_ram_write(address, value.to_bytes(size, "little"))
                 return
             self._account()
             self.soc.debug_write(address, size, value)
@@ -355,12 +356,13 @@ class VirtualBoard:
         """Write bytes, word by word where there is no RAM. Raises AccessFault."""
         with self._lock:
             if self.mcu.in_ram(address, len(data)):
-                self.cpu.write_memory(address, data)
+                self.soc.debug_ram_write(address, data)
                 return
             step = 4 if address % 4 == 0 and len(data) % 4 == 0 else 1
             for at in range(0, len(data), step):
                 self.debug_write(address + at, step, int.from_bytes(data[at : at + step], "little"))
 
     def _memory_read(self, address: int, size: int) -> bytes | None:
-        inside = self.mcu.in_flash(address, size) or self.mcu.in_ram(address, size)
-        return self.cpu.read_memory(address, size) if inside else None
+        if self.mcu.in_ram(address, size):
+            return self.soc.debug_ram_read(address, size)
+        return self.cpu.read_memory(address, size) if self.mcu.in_flash(address, size) else None

@@ -43,6 +43,7 @@ MODELS = {
     for model in (
         BoardModel("disco_l4r9i", "32L4R9IDISCOVERY", "stm32l4r9xi", "stm32l4r9", 2048 * KIB),
         BoardModel("nucleo_f446ze", "NUCLEO-F446ZE", "stm32f446xe", "stm32f446", 512 * KIB),
+        BoardModel("nucleo_f746zg", "NUCLEO-F746ZG", "stm32f746xg", "stm32f746", 1024 * KIB),
         BoardModel("nucleo_l496zg", "NUCLEO-L496ZG", "stm32l496xg", "stm32l496", 1024 * KIB),
     )
 }

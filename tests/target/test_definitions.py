@@ -11,6 +11,7 @@ from pyocd.target.builtin import BUILTIN_TARGETS
 from bench.boards import board_names, load_board
 from bench.target.stm32 import register_targets
 from bench.target.stm32.f446 import STM32F446xE
+from bench.target.stm32.f746 import STM32F746xG
 from bench.target.stm32.l4 import STM32L4R9xI, STM32L496xG
 from bench.target.stm32.plugin import TargetTypesPlugin
 
@@ -57,6 +58,24 @@ def test_ram_holds_the_flash_algorithm() -> None:
     flash = STM32F446xE.MEMORY_MAP.get_boot_memory()
     for buffer in flash.algo["page_buffers"]:
         assert ram.contains_range(buffer, length=flash.page_size)
+
+
+def test_f746_memory_map_is_the_manuals() -> None:
+    regions = [r for r in STM32F746xG.MEMORY_MAP if isinstance(r, FlashRegion)]
+    sectors = [
+        (start, region.sector_size)
+        for region in regions
+        for start in range(region.start, region.end + 1, region.sector_size)
+    ]
+    sizes = [32, 32, 32, 32, 128, 256, 256, 256]
+    starts = [0x08000000 + sum(sizes[:i]) * KIB for i in range(8)]
+    assert sectors == [(start, size * KIB) for start, size in zip(starts, sizes, strict=True)]
+    dtcm = STM32F746xG.MEMORY_MAP.get_region_for_address(0x20000000)
+    flash = STM32F746xG.MEMORY_MAP.get_boot_memory()
+    assert flash.start == 0x08000000
+    assert dtcm.length == 64 * KIB
+    for buffer in flash.algo["page_buffers"]:
+        assert dtcm.contains_range(buffer, length=flash.page_size)
 
 
 @pytest.mark.parametrize(

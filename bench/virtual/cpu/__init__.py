@@ -1,5 +1,6 @@
 """The emulated Cortex-M core: memories and bus in, instructions, exact cycles and faults out."""
 
+from bench.virtual.cpu.activity import INSTRUCTION_CLASSES, Activity, InstructionClass
 from bench.virtual.cpu.core import Cpu
 from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region, StopReason, allocate
 from bench.virtual.cpu.system import Cfsr, ExceptionNumber, Hfsr, SystemControl
@@ -7,7 +8,9 @@ from bench.virtual.cpu.timing import CodeBlock, CoreTiming, DivideTiming, EdgeCo
 from bench.virtual.cpu.timing_m4 import CortexM4Timing
 
 __all__ = [
+    "INSTRUCTION_CLASSES",
     "AccessFault",
+    "Activity",
     "Bus",
     "Cfsr",
     "CodeBlock",
@@ -19,6 +22,7 @@ __all__ = [
     "ExceptionNumber",
     "FlashAccelerator",
     "Hfsr",
+    "InstructionClass",
     "Memory",
     "Region",
     "StopReason",

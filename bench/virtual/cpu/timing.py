@@ -56,7 +56,7 @@ class DivideTiming:
 
     minimum: int = 2
     maximum: int = 12
-    overhead: int = 3
+    overhead: int = 4
     bits_per_cycle: int = 4
 
     def cycles(self, dividend: int, divisor: int) -> int:
@@ -69,10 +69,15 @@ class DivideTiming:
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """Straight-line code: ``code`` at ``address``, entered at its begin and left at its end."""
+    """Straight-line code: ``code`` at ``address``, entered at its begin and left at its end.
+
+    ``memories[i]`` is the memory that instruction i reads or writes, as the top four bits of the address it touched when the block was
+    first entered: 0 flash, 2 SRAM, and so on; -1 where there is no access, or it was not known. Empty: nothing is known.
+    """
 
     address: int
     code: bytes
+    memories: tuple[int, ...] = ()
 
     @property
     def end(self) -> int:

@@ -33,6 +33,7 @@ _PUPDR = {"A": 0x64000000, "B": 0x00000100}
 F4 = Layout(
     "ABCDEFGH", 0x40020000, 0, {"A": 0xA8000000, "B": 0x00000280}, {"A": 0x0C000000, "B": 0x000000C0}, _PUPDR, False
 )
+F7 = Layout("ABCDEFGHIJK", F4.base, 0, F4.moder, F4.ospeedr, _PUPDR, False)  # RM0385 rev 8 section 6.4
 L4 = Layout("ABCDEFGHI", 0x48000000, 0xFFFFFFFF, {"A": 0xABFFFFFF, "B": 0xFFFFFEBF}, {"A": 0x0C000000}, _PUPDR, True)
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.virtual.cpu import Region
+
+
+@dataclass(frozen=True, slots=True)
+class DebugPortIdentity:
+    """What the debug port and its AHB-AP say of themselves; ``rom_table`` is the AP's BASE. The default is a Cortex-M4 of ST (RM0390 33.8)."""
+
+    dpidr: int = 0x2BA01477
+    ahb_ap_idr: int = 0x24770011
+    rom_table: int = 0xE00FF003
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +21,7 @@ class Mcu:
     """One microcontroller: memories, the regions that go to the bus, and its limits of supply.
 
     ``memory_map`` and ``clock_gating`` are the manual's sections that diagnoses cite; ``vdd_source`` the document of ``vdd_range_v``.
-    Below the lower end the brown-out circuit holds the chip in reset; here: off.
+    Below the lower end the brown-out circuit holds the chip in reset; here: off. ``vector_table`` is where the core finds it after a reset.
     """
 
     name: str
@@ -27,6 +36,8 @@ class Mcu:
     vdd_source: str
     memory_map: str
     clock_gating: str
+    vector_table: int = 0
+    debug_port: DebugPortIdentity = field(default_factory=DebugPortIdentity)
 
     def in_ram(self, address: int, size: int) -> bool:
         """Whether ``size`` bytes at ``address`` are RAM."""

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from bench.virtual.cpu import CoreTiming, FlashAccelerator
 from bench.virtual.cpu.timing_m4 import CortexM4Timing
+from bench.virtual.cpu.timing_m7 import CortexM7Timing
 from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
+from bench.virtual.soc.stm32f746 import Stm32F746
 from bench.virtual.soc.stm32l4 import Stm32L4R9, Stm32L496
 from bench.virtual.supply import CurrentModel, SimpleCurrentModel
+from bench.virtual.supply_f746 import CurrentModelF746
 from bench.virtual.supply_l4 import l4r9, l496
 
 
@@ -33,6 +36,7 @@ def _l4_timing() -> CoreTiming:
 
 MCUS: Mapping[str, Parts] = {
     "stm32f446": Parts(Stm32F446, CortexM4Timing, SimpleCurrentModel),
+    "stm32f746": Parts(Stm32F746, CortexM7Timing, CurrentModelF746),
     "stm32l496": Parts(Stm32L496, _l4_timing, l496),
     "stm32l4r9": Parts(Stm32L4R9, _l4_timing, l4r9),
 }

@@ -14,7 +14,7 @@ from bench.virtual.cpu import StopReason, SystemControl
 from bench.virtual.soc import gpio, timer
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.core_debug import CoreDebug
-from bench.virtual.soc.debug_components import Breakpoints, CycleCounter
+from bench.virtual.soc.core_model import CORTEX_M4, CoreModel
 from bench.virtual.soc.mcu import Mcu
 from bench.virtual.soc.rcc import Clocks
 from bench.virtual.soc.registers import Peripheral, Register
@@ -99,6 +99,7 @@ class Soc(ABC):
     """
 
     mcu: ClassVar[Mcu]
+    core_model: ClassVar[CoreModel] = CORTEX_M4
     power: Regulator
     rcc: ClockControl
     flash: Flash
@@ -120,12 +121,14 @@ class Soc(ABC):
         self._debugger = False
         self._gates: dict[str, tuple[str, Callable[[], bool]]] = {}
         self.watchdog = Watchdog(diagnoses)
-        self.dwt = CycleCounter(lambda: core.cycles, diagnoses)
-        self.fpb = Breakpoints(core)
+        model = self.core_model
+        self.dwt = model.cycle_counter(lambda: core.cycles, diagnoses, lambda: self._debugger)
+        self.fpb = model.breakpoints(core)
         self.debug = CoreDebug(core, lambda: self._debugger, self.dwt.set_trace, changed, rescheduled)
         self.scs = SystemControlSpace(
-            core, diagnoses, lambda: self.system_reset(software=True), self.core_reset, self.debug.registers
-        )
+            core, diagnoses, lambda: self.system_reset(software=True), self.core_reset, self.debug.registers,
+            model.cpuid, model.features,
+        )  # fmt: skip
         self._pages = self._decode(self._make_parts())
         self.dbgmcu["CR"].after_write = changed
         self.clocks = self.rcc.clocks
@@ -196,6 +199,14 @@ class Soc(ABC):
         with self._by_debugger():
             self.write(address, size, value)
 
+    def debug_ram_read(self, address: int, size: int) -> bytes:
+        """Read RAM as an access port sees it."""
+        return self._core.read_memory(address, size)
+
+    def debug_ram_write(self, address: int, data: bytes) -> None:
+        """Write RAM through an access port."""
+        self._core.write_memory(address, data)
+
     def _by_debugger(self) -> _DebuggerAccess:
         return _DebuggerAccess(self, self._diagnoses)
 
@@ -223,6 +234,11 @@ class Soc(ABC):
         found = self.violations()
         if found:
             self._diagnoses.refuse("; ".join(found) + "; the core misbehaves")
+
+    @property
+    def caches(self) -> tuple[bool, bool]:
+        """Whether code and data come from the flash through a cache."""
+        return self.flash.caches
 
     # Time
 
