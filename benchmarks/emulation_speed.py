@@ -1,9 +1,11 @@
-"""How fast the emulated Cortex-M4 runs: without hooks, with the timing model in its native hook, and with the model's work in Python.
+"""How fast the emulated Cortex-M4 runs: without hooks, with the timing model in its native hook, with the model's work in Python, and QEMU.
 
     python benchmarks/emulation_speed.py [--runs 5] [--instructions 3000000]
 
-Compiles two C kernels (float convolution, integer mix) with arm-none-eabi-gcc -O3, runs each from emulated flash, and prints medians in
-million emulated instructions per second. The Python callback does per block what the native hook does at zero wait states: look the
+Compiles C kernels (float convolution, int8 dense layer, integer mix) with arm-none-eabi-gcc -O3, runs each from emulated flash, and
+prints medians in million emulated instructions per second. ``qemu-system-arm -icount shift=0`` (machine netduinoplus2, an STM32F405) runs
+the same ELF, which ends by semihosting; its start-up is taken off by a run of one repeat. The ways take turns, so that a busy machine
+slows all of them. The Python callback does per block what the native hook does at zero wait states: look the
 edge's cost up and add. It is not asked for the alignment checks.
 """
 
@@ -18,9 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import unicorn
+from elftools.elf.elffile import ELFFile
 from unicorn import arm_const
 
 from bench.virtual.cpu import CodeBlock, CortexM4Timing, Cpu, Memory, Region, StopReason, allocate
@@ -28,8 +32,11 @@ from bench.virtual.cpu import CodeBlock, CortexM4Timing, Cpu, Memory, Region, St
 FLASH, RAM, CODE, STACK = 0x0800_0000, 0x2000_0000, 0x0800_0100, 0x2000_8000
 SIZE, CPACR = 0x1_0000, 0xE000_ED88
 START = """
-__attribute__((naked, section(".start"))) void start(void) {
-  __asm("ldr r1, =0xE000ED88\\n ldr r0, [r1]\\n orr r0, #0xF00000\\n str r0, [r1]\\n dsb\\n isb\\n ldr r0, =REPEATS\\n bl work\\n wfi");
+void start(void);
+__attribute__((section(".vectors"), used)) const unsigned vectors[64] = {0x20008000u, 0x08000101u};
+__attribute__((naked, used, section(".start"))) void start(void) {
+  __asm("ldr r1, =0xE000ED88\\n ldr r0, [r1]\\n orr r0, #0xF00000\\n str r0, [r1]\\n dsb\\n isb\\n ldr r0, =REPEATS\\n bl work\\n"
+        "movs r0, #0x18\\n ldr r1, =0x20026\\n .global finish\\n finish: bkpt 0xab");
 }
 """
 KERNELS = {
@@ -44,6 +51,14 @@ __attribute__((noipa)) void kernel(const float *in, const float *w, float *out, 
 }
 void work(unsigned r) { for (; r; r--) kernel(in, weights, out, 24, 5); }
 """,
+    "dense layer, int8": """
+static signed char in[256], weights[64 * 256];
+static int out[64];
+__attribute__((noipa)) void kernel(const signed char *in, const signed char *w, int *out, int n, int m) {
+  for (int o = 0; o < m; o++) { int sum = 0; for (int i = 0; i < n; i++) sum += in[i] * w[o * n + i]; out[o] = sum; }
+}
+void work(unsigned r) { for (; r; r--) kernel(in, weights, out, 256, 64); }
+""",
     "integer mix": """
 static unsigned data[256];
 __attribute__((noipa)) unsigned kernel(unsigned *p, int n, unsigned h) {
@@ -55,21 +70,35 @@ void work(unsigned r) { unsigned h = 1; for (; r; r--) h = kernel(data, 256, h);
 }
 
 
-def compile_kernel(source: str, repeats: int) -> bytes:
-    """Binary of START and a kernel that runs ``repeats`` times, linked at CODE; there is no initialised data."""
+def compile_kernel(source: str, repeats: int, place: Path) -> Program:
+    """START and a kernel that runs ``repeats`` times; there is no initialised data. Leaves the ELF file in ``place``."""
     compiler, objcopy = (shutil.which(f"arm-none-eabi-{tool}") for tool in ("gcc", "objcopy"))
     if compiler is None or objcopy is None:
         sys.exit("arm-none-eabi-gcc is missing: apt install gcc-arm-none-eabi")
     start = START.replace("REPEATS", str(repeats))
-    script = f"SECTIONS {{ . = {CODE:#x}; .text : {{ *(.start) *(.text*) *(.rodata*) }} . = {RAM:#x}; .bss : {{ *(.data*) *(.bss*) }} }}"
+    script = (
+        f"SECTIONS {{ . = {FLASH:#x}; .text : {{ *(.vectors) *(.start) *(.text*) *(.rodata*) }}"
+        f" . = {RAM:#x}; .bss (NOLOAD) : {{ *(.data*) *(.bss*) *(COMMON) }} }}"
+    )
     flags = "-O3 -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -ffreestanding -nostdlib -Wl,-e,start -Wl,-T,kernel.ld"
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "kernel.c").write_text(start + source)
-        (place / "kernel.ld").write_text(script)
-        subprocess.run([compiler, *flags.split(), "kernel.c", "-o", "kernel.elf"], cwd=place, check=True)
-        subprocess.run([objcopy, "-O", "binary", "-j", ".text", "kernel.elf", "kernel.bin"], cwd=place, check=True)
-        return (place / "kernel.bin").read_bytes()
+    (place / "kernel.c").write_text(start + source)
+    (place / "kernel.ld").write_text(script)
+    elf = place / f"kernel-{repeats}.elf"
+    subprocess.run([compiler, *flags.split(), "kernel.c", "-o", elf.name], cwd=place, check=True)
+    subprocess.run([objcopy, "-O", "binary", "-j", ".text", elf.name, "kernel.bin"], cwd=place, check=True)
+    with elf.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        finish = symbols.get_symbol_by_name("finish")[0]["st_value"] & ~1
+    return Program((place / "kernel.bin").read_bytes(), finish, elf)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An image at FLASH, the address at which it has ended, and its ELF file."""
+
+    image: bytes
+    finish: int
+    elf: Path
 
 
 class CpacrOnly:
@@ -84,11 +113,10 @@ class CpacrOnly:
         self.cpu.system.cpacr = value
 
 
-def make_cpu(code: bytes) -> Cpu:
-    """The emulated core with ``code`` at CODE."""
+def make_cpu(program: Program) -> Cpu:
+    """The emulated core with the program in its flash."""
     flash, ram = allocate(SIZE, 0xFF), allocate(SIZE)
-    flash[:8] = STACK.to_bytes(4, "little") + (CODE | 1).to_bytes(4, "little")
-    flash[CODE - FLASH : CODE - FLASH + len(code)] = code
+    flash[: len(program.image)] = program.image
     bus = CpacrOnly()
     memories = [
         Memory(FLASH, SIZE, executable=True, writable=False, data=flash, kind="flash", aliases=(0,)),
@@ -98,33 +126,44 @@ def make_cpu(code: bytes) -> Cpu:
     return bus.cpu
 
 
-def with_model(code: bytes, wait_states: int, caches: bool) -> float:
+def with_model(program: Program, wait_states: int, caches: bool) -> float:
     """Seconds of a run with the native timing model; the blocks are known beforehand."""
-    cpu = make_cpu(code)
+    cpu = make_cpu(program)
     cpu.set_flash_access(wait_states, caches, caches, caches)
     cpu.run(20_000)
-    begin, before = time.perf_counter(), cpu.instructions
-    if cpu.run(1 << 60) is not StopReason.SLEEP:
+    begin, before = time.process_time(), cpu.instructions
+    if cpu.run(1 << 60) is not StopReason.BREAKPOINT:
         sys.exit(f"the kernel did not end: fault status {cpu.system.cfsr:#x}")
-    return (time.perf_counter() - begin) * cpu.instructions / (cpu.instructions - before)
+    return (time.process_time() - begin) * cpu.instructions / (cpu.instructions - before)
 
 
-def bare(code: bytes, block_hook: Callable[[unicorn.Uc, int, int, object], None] | None) -> float:
+def with_qemu(program: Program, once: Program) -> float:
+    """Seconds of a run in QEMU, less those of a program that does next to nothing."""
+    command = ["qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-semihosting", "-icount", "shift=0", "-kernel"]
+    spent = []
+    for elf in (program.elf, once.elf):
+        begin = time.process_time()
+        subprocess.run([*command, str(elf)], check=True, stdin=subprocess.DEVNULL, timeout=120)
+        spent.append(time.process_time() - begin)
+    return spent[0] - spent[1]
+
+
+def bare(program: Program, block_hook: Callable[[unicorn.Uc, int, int, object], None] | None) -> float:
     """Seconds of a run on Unicorn alone, with a Python block hook or none."""
     engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
     engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     for base in (FLASH, RAM, 0xE000_0000):
         engine.mem_map(base, SIZE)
-    engine.mem_write(CODE, code)
+    engine.mem_write(FLASH, program.image)
     engine.reg_write(arm_const.UC_ARM_REG_SP, STACK)
     if block_hook is not None:
         engine.hook_add(unicorn.UC_HOOK_BLOCK, block_hook)
-    begin = time.perf_counter()
-    engine.emu_start(CODE | 1, 0xFFFF_FFFE)
-    return time.perf_counter() - begin
+    begin = time.process_time()
+    engine.emu_start(CODE | 1, program.finish)
+    return time.process_time() - begin
 
 
-def python_model(code: bytes) -> Callable[[unicorn.Uc, int, int, object], None]:
+def python_model(program: Program) -> Callable[[unicorn.Uc, int, int, object], None]:
     """The block hook's work at zero wait states, in Python."""
     timing = CortexM4Timing()
     edges: dict[tuple[tuple[int, int] | None, int], int] = {}
@@ -132,7 +171,7 @@ def python_model(code: bytes) -> Callable[[unicorn.Uc, int, int, object], None]:
     cycles = 0
 
     def block(place: tuple[int, int]) -> CodeBlock:
-        return CodeBlock(place[0], code[place[0] - CODE : place[0] - CODE + place[1]])
+        return CodeBlock(place[0], program.image[place[0] - FLASH : place[0] - FLASH + place[1]])
 
     def hook(_engine: unicorn.Uc, address: int, size: int, _user: object) -> None:
         nonlocal previous, cycles
@@ -150,9 +189,9 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--instructions", type=int, default=3_000_000, help="emulated instructions of one run, about")
+    parser.add_argument("--instructions", type=int, default=20_000_000, help="emulated instructions of one run, about")
     options = parser.parse_args()
-    start = "import time; t = time.perf_counter(); import bench.virtual.cpu; print(time.perf_counter() - t)"
+    start = "import time; t = time.process_time(); import bench.virtual.cpu; print(time.process_time() - t)"
     warm = [float(subprocess.check_output([sys.executable, "-c", start])) for _ in range(options.runs)]
     print(
         f"{platform.machine()}, {platform.system()}, {cpu_name()}, Python {platform.python_version()}, unicorn {unicorn.__version__}"
@@ -160,23 +199,40 @@ def main() -> None:
     print(f"import of the core with its compiled hooks cached: {statistics.median(warm):.2f} s\n")
     print("| kernel | hooks | million instructions/s | min | max |\n| --- | --- | ---: | ---: | ---: |")
     for name, source in KERNELS.items():
-        trial = make_cpu(compile_kernel(source, 1))
-        trial.run(1 << 60)
-        code = compile_kernel(source, max(1, options.instructions // trial.instructions))
-        cpu = make_cpu(code)
-        cpu.run(1 << 60)
-        done = cpu.instructions
-        ways: dict[str, Callable[[], float]] = {
-            "none": lambda code=code: bare(code, None),  # type: ignore[misc]
-            "timing model, 0 wait states": lambda code=code: with_model(code, 0, False),  # type: ignore[misc]
-            "timing model, 5 wait states, ART": lambda code=code: with_model(code, 5, True),  # type: ignore[misc]
-            "Python callback": lambda code=code: bare(code, python_model(code)),  # type: ignore[misc]
-        }
+        with tempfile.TemporaryDirectory() as folder:
+            measure(name, source, options.runs, options.instructions, Path(folder))
+
+
+def measure(name: str, source: str, runs: int, instructions: int, place: Path) -> None:
+    """Print the rows of one kernel."""
+    once = compile_kernel(source, 1, place)
+    alone = instructions_of(once)
+    program = compile_kernel(source, max(2, instructions // alone), place)
+    done = instructions_of(program)
+    small = compile_kernel(source, max(2, instructions // 10 // alone), place)
+    few = instructions_of(small)
+    ways: dict[str, Callable[[], float]] = {
+        "none": lambda: done / bare(program, None),
+        "timing model, 0 wait states": lambda: done / with_model(program, 0, caches=False),
+        "timing model, 5 wait states, ART": lambda: done / with_model(program, 5, caches=True),
+        "Python callback": lambda: few / bare(small, python_model(small)),
+    }
+    if shutil.which("qemu-system-arm"):
+        ways["QEMU, -icount shift=0"] = lambda: (done - alone) / with_qemu(program, once)
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(runs):
         for way, run in ways.items():
-            speeds = sorted(done / run() / 1e6 for _ in range(options.runs))
-            print(
-                f"| {name} | {way} | {statistics.median(speeds):.1f} | {speeds[0]:.1f} | {speeds[-1]:.1f} |", flush=True
-            )
+            speeds[way].append(run() / 1e6)
+    for way, values in speeds.items():
+        print(f"| {name} | {way} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |", flush=True)
+
+
+def instructions_of(program: Program) -> int:
+    """How many instructions a run of the program has."""
+    cpu = make_cpu(program)
+    if cpu.run(1 << 60) is not StopReason.BREAKPOINT:
+        sys.exit(f"the kernel did not end: fault status {cpu.system.cfsr:#x}")
+    return cpu.instructions
 
 
 def cpu_name() -> str:

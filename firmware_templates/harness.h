@@ -21,5 +21,7 @@ void trigger_init(void);
 void trigger_high(void);
 void trigger_low(void);
 void sleep_ticks(uint32_t ticks);
+/* Cores with a data cache only: writes back what a debugger would not see. */
+void publish(void);
 
 #endif

@@ -11,6 +11,7 @@ from bench.errors import ParameterError
 from bench.units import parse
 
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB)")
+_REPEATED = re.compile(r"([1-9]\d{0,4}) x (.+)")
 _SIZE_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*(%|ppm)")
 _SHARE_OF_ONE = {"%": 100, "ppm": 1_000_000}
@@ -47,6 +48,13 @@ def _bytes(value: Any) -> int:
     return int(match[1]) * _SIZE_BYTES[match[2]]
 
 
+def _sizes(value: Any) -> tuple[int, ...]:
+    match = _REPEATED.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return (_bytes(value),)
+    return (_bytes(match[2]),) * int(match[1])
+
+
 def _relative(value: Any) -> float:
     match = _SHARE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -58,4 +66,6 @@ Hertz = Annotated[int, BeforeValidator(_hertz)]
 Volt = Annotated[float, BeforeValidator(_volt)]
 Ampere = Annotated[float, BeforeValidator(_ampere)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
+Sizes = Annotated[tuple[int, ...], BeforeValidator(_sizes)]
+"""One size, or several equal ones: "16 KiB", "512 x 2 KiB"."""
 Relative = Annotated[float, BeforeValidator(_relative)]

@@ -5,11 +5,12 @@ Every block builds its domain value while it is checked, so that whatever the do
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from bench.boards.quantities import Ampere, Bytes, Hertz, Relative, Volt
+from bench.boards.quantities import Ampere, Bytes, Hertz, Relative, Sizes, Volt
 from bench.domain import board as domain
 from bench.domain.clock import Accelerator, Oscillator
 from bench.errors import UsageError
@@ -71,10 +72,10 @@ class MemoryBlock(Block):
     kind: Annotated[domain.MemoryKind, Field(strict=False)]
     base: Address
     size: Bytes
-    sectors: list[Bytes] = []
+    sectors: list[Sizes] = []
 
     def build(self, name: str = "region") -> domain.MemoryRegion:
-        return domain.MemoryRegion(name, self.kind, self.base, self.size, tuple(self.sectors))
+        return domain.MemoryRegion(name, self.kind, self.base, self.size, tuple(chain.from_iterable(self.sectors)))
 
 
 class TriggerBlock(Block):
@@ -94,9 +95,10 @@ class OscillatorBlock(Block):
     frequencies: Annotated[list[Hertz], Field(min_length=1)]
     tolerance: Relative
     source: Text
+    automatic: bool = True
 
     def build(self, oscillator: Oscillator = Oscillator.HSI) -> domain.OscillatorSpec:
-        return domain.OscillatorSpec(oscillator, tuple(self.frequencies), self.tolerance, self.source)
+        return domain.OscillatorSpec(oscillator, tuple(self.frequencies), self.tolerance, self.source, self.automatic)
 
 
 class PllBlock(Block):

@@ -19,6 +19,7 @@ A virtual station with other settings than the built-in ones says ``virtual: tru
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,8 @@ from bench.errors import ConfigurationError, UnknownName
 VIRTUAL_PREFIX = "virtual-"
 VIRTUAL_SCHEME = "virtual://"
 DEFAULT_STATION = "virtual-nucleo_f446ze"
+VIRTUAL_PROBES: Mapping[str, str] = {}
+"""Driver of the current probe at the virtual station of a board, where it is not the X-NUCLEO-LPM01A."""
 STATIONS_VARIABLE = "BENCH_STATIONS"
 STATIONS_FILE = "stations.yaml"
 
@@ -68,7 +71,8 @@ def virtual_stations() -> dict[str, Station]:
     found = {}
     for board in board_names():
         name = f"{VIRTUAL_PREFIX}{board}"
-        probe = CurrentProbeConfig(driver="lpm01a", url=f"{VIRTUAL_SCHEME}{name}/lpm01a")
+        driver = VIRTUAL_PROBES.get(board, "lpm01a")
+        probe = CurrentProbeConfig(driver=driver, url=f"{VIRTUAL_SCHEME}{name}/{driver}")
         found[name] = Station(name, board, Source.VIRTUAL, name, probe, vdd_v=load_board(board).vdd_v)
     return found
 

@@ -53,9 +53,11 @@ def level_permits(
 
 @lru_cache(maxsize=64)
 def channels(limits: ClockLimits, vdd_v: float) -> tuple[Channel, ...]:
-    """Return every channel that holds at least one permitted core clock at ``vdd_v``."""
+    """Return every channel of an automatic oscillator that holds at least one permitted core clock at ``vdd_v``."""
     found: list[Channel] = []
     for spec in limits.oscillators:
+        if not spec.automatic:
+            continue
         for oscillator_hz in spec.frequencies_hz:
             for ahb_div in limits.ahb_dividers:
                 found += _direct(limits, spec, oscillator_hz, ahb_div, vdd_v)

@@ -4,8 +4,8 @@ Of all settings that give the frequency the solver takes, in this order of impor
 
 1. the core clock nearest to the request (none further than ``ACCEPT_HZ`` away is accepted);
 2. no PLL, where an oscillator and the AHB prescaler give it: less current, less jitter, no lock time;
-3. the oscillator of least tolerance;
-4. the smallest AHB prescaler, that is the slowest SYSCLK;
+3. the smallest AHB prescaler, that is the slowest SYSCLK: an MSI at 1 MHz draws less than a faster oscillator divided;
+4. the oscillator of least tolerance;
 5. the PLL input nearest to the preferred one (RM0390 section 6.3.2: 2 MHz limits jitter), then the slowest VCO.
 
 For that: the first regulator level in the board's order that permits it, the least wait states at VDD, the smallest
@@ -126,14 +126,14 @@ def _rank(limits: ClockLimits, channel: Channel, n: int, requested: Fraction) ->
     """Return the preference of a setting, the least is best; the last terms only make the choice unique."""
     error_hz = abs(channel.hclk_hz(n) - requested)
     if channel.m is None:
-        return error_hz, 0, channel.spec.tolerance_relative, channel.ahb_div, 0, channel.oscillator_hz, 0, 0
+        return error_hz, 0, channel.ahb_div, channel.spec.tolerance_relative, 0, channel.oscillator_hz, 0, 0
     input_hz = Fraction(channel.oscillator_hz, channel.m)
     off_hz = abs(input_hz - limits.pll.input_preferred_hz)
     return (
         error_hz,
         1,
-        channel.spec.tolerance_relative,
         channel.ahb_div,
+        channel.spec.tolerance_relative,
         off_hz,
         input_hz * n,
         channel.oscillator_hz,

@@ -70,12 +70,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class OscillatorSpec:
-    """An oscillator of the board, the frequencies it can be set to, and the greatest relative error of any of them."""
+    """An oscillator of the board, the frequencies it can be set to, and the greatest relative error of any of them.
+
+    ``automatic`` is False for one that the board has only after a change (a solder bridge, a crystal): a clock id may name it, the
+    solver does not take it by itself.
+    """
 
     oscillator: Oscillator
     frequencies_hz: tuple[int, ...]
     tolerance_relative: float
     tolerance_source: str
+    automatic: bool = True
 
     def __post_init__(self) -> None:
         if not self.frequencies_hz or min(self.frequencies_hz) < 1:
@@ -340,6 +345,11 @@ class Board:
     def sram(self) -> MemoryRegion:
         """The RAM for data and stack."""
         return self.region("sram")
+
+    @property
+    def harness_ram(self) -> MemoryRegion:
+        """The RAM for stack, mailbox and variables: "dtcm" where there is one, as no cache hides it from a debugger, else the SRAM."""
+        return next((region for region in self.memory if region.name == "dtcm"), self.sram)
 
     def expected_current_a(self, hclk_hz: float) -> float:
         """Return the typical supply current at ``hclk_hz``, linear between the datasheet's points.

@@ -20,14 +20,29 @@ class Oscillator(StrEnum):
 
 
 class Accelerator(StrEnum):
-    """Memory accelerators that a clock configuration switches on."""
+    """Memory accelerators that a clock configuration switches on.
+
+    ``ICACHE`` and ``DCACHE`` are caches of the flash interface (F4, L4), ``ART`` is the one cache of the F7's ITCM flash port,
+    ``L1I`` and ``L1D`` are the core's own caches (Cortex-M7).
+    """
 
     PREFETCH = "prefetch"
     ICACHE = "icache"
     DCACHE = "dcache"
+    ART = "art"
+    L1I = "l1i"
+    L1D = "l1d"
 
 
-_LETTER = {Accelerator.PREFETCH: "p", Accelerator.ICACHE: "i", Accelerator.DCACHE: "d"}
+_LETTER = {
+    Accelerator.PREFETCH: "p",
+    Accelerator.ICACHE: "i",
+    Accelerator.DCACHE: "d",
+    Accelerator.ART: "a",
+    Accelerator.L1I: "1i",
+    Accelerator.L1D: "1d",
+}
+_LETTERS = re.compile("1.|.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,7 @@ _ID = re.compile(
     r"(?P<osc>hsi|hsebyp|hse|msi)(?P<mhz>[0-9.]+)"
     r"(?:-m(?P<m>\d+)n(?P<n>\d+)r(?P<r>\d+))?"
     r"-ahb(?P<ahb>\d+)-apb(?P<apb1>\d+)\.(?P<apb2>\d+)"
-    rf"-(?P<regulator>{REGULATOR_NAME})-ws(?P<ws>\d+)-(?P<acc>none|(?!$)p?i?d?)"
+    rf"-(?P<regulator>{REGULATOR_NAME})-ws(?P<ws>\d+)-(?P<acc>none|(?!$)p?i?d?a?(?:1i)?(?:1d)?)"
 )
 
 
@@ -140,7 +155,7 @@ class ClockConfiguration:
                 hint="a clock id looks like hsebyp8-m4n180r2-ahb1-apb4.2-scale1od-ws5-pid",
             )
         part = match.groupdict()
-        letters = "" if part["acc"] == "none" else part["acc"]
+        letters = [] if part["acc"] == "none" else _LETTERS.findall(part["acc"])
         try:
             oscillator_hz = Fraction(part["mhz"]) * 1_000_000
         except ValueError:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.errors import UnknownName
-from bench.firmware import clock_stm32f4
+from bench.firmware import clock_stm32f4, clock_stm32f7, clock_stm32l4
 
 
 class ClockEntry(Protocol):
@@ -26,7 +26,11 @@ class ClockEncoding(Protocol):
     def confirm(self, registers: Any, read_back: tuple[int, ...]) -> None: ...
 
 
-_FAMILIES: Mapping[str, ClockEncoding] = {"stm32f4": cast(ClockEncoding, clock_stm32f4)}
+_FAMILIES: Mapping[str, ClockEncoding] = {
+    "stm32f4": cast(ClockEncoding, clock_stm32f4),
+    "stm32f7": cast(ClockEncoding, clock_stm32f7),
+    "stm32l4": cast(ClockEncoding, clock_stm32l4),
+}
 
 
 def clock_encoding(family: str) -> ClockEncoding:

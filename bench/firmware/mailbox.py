@@ -48,14 +48,16 @@ class TargetErrorCode(IntEnum):
     CLOCK_SWITCH = 9
     STILL_ATTACHED = 10
     UNSTABLE_OUTPUT = 11
-    LIBRARY_SCRATCH = 12
-    LIBRARY_STATUS = 13
+    MSI = 12
+    LIBRARY_SCRATCH = 13
+    LIBRARY_STATUS = 14
 
 
 EXPLANATION = {
     TargetErrorCode.ARGUMENT: "the host sent an argument out of range",
     TargetErrorCode.CLOCK_INDEX: "the image has no such clock",
     TargetErrorCode.HSI: "the internal oscillator (HSI) did not start",
+    TargetErrorCode.MSI: "the multi-speed oscillator (MSI) did not get ready",
     TargetErrorCode.HSE: "the external clock (HSE) did not start: check the ST-LINK's MCO and the solder bridges that carry it",
     TargetErrorCode.PLL: "the PLL did not lock or did not stop",
     TargetErrorCode.OVERDRIVE: "the over-drive did not switch",
@@ -99,7 +101,7 @@ _SPEC: tuple[tuple[str, int, str], ...] = (
     ("loop_empty_cycles", 1, "cycles of the same loop around min(loops, 16) calls of the empty kernel"),
     ("output_digest", 1, "FNV-1a of the output"),
     ("stack_bytes", 1, "how deep one call of the kernel goes"),
-    ("clock_registers", 6, "read back: RCC_CR, PLLCFGR, CFGR, PWR_CR, PWR_CSR, FLASH_ACR"),
+    ("clock_registers", 6, "read back after a switch: clock, regulator and flash registers, the family's choice"),
     ("fault_exc_return", 1, "LR on entry to the fault handler"),
     ("fault_sp", 1, "stack pointer on entry"),
     ("fault_cfsr", 1, "configurable fault status"),

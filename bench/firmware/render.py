@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from numpy.typing import NDArray
 
 from bench.boards.paths import data_dir
-from bench.domain.board import Board
+from bench.domain.board import Board, MemoryRegion
 from bench.domain.clock import ClockConfiguration
 from bench.domain.workload import Workload
 from bench.errors import BuildError, ParameterError
@@ -56,8 +56,9 @@ class Firmware:
 def check_memory(work: Workload, board: Board) -> KernelLayout:
     """Return the layout of ``work``. Raises ParameterError where its tensors do not fit the RAM or the flash of ``board``."""
     layout = golden(work.primitive).layout(work)
+    tensors = tensor_ram(layout, board)
     for what, needed, reserved, size in (
-        ("RAM", layout.ram_bytes, HARNESS_RAM_BYTES, board.sram.size_bytes),
+        ("RAM", layout.ram_bytes, HARNESS_RAM_BYTES if tensors is board.harness_ram else 0, tensors.size_bytes),
         ("flash", layout.constant_bytes, HARNESS_FLASH_BYTES, board.flash.size_bytes),
     ):
         if needed + reserved > size:
@@ -66,6 +67,12 @@ def check_memory(work: Workload, board: Board) -> KernelLayout:
                 hint="use a smaller input or fewer channels",
             )
     return layout
+
+
+def tensor_ram(layout: KernelLayout, board: Board) -> MemoryRegion:
+    """Return where all tensors lie: beside the harness where they fit, else in the board's SRAM. Never in both: timing would depend on which."""
+    fits = layout.ram_bytes + HARNESS_RAM_BYTES <= board.harness_ram.size_bytes
+    return board.harness_ram if fits else board.sram
 
 
 def render(
@@ -108,7 +115,8 @@ def render(
         "external": work.flavor in LIBRARIES,
         "board": board,
         "flash": board.flash,
-        "ram": board.sram,
+        "ram": board.harness_ram,
+        "tensor_ram": tensor_ram(layout, board),
         "stack_bytes": STACK_BYTES,
         "layout": layout,
         "tensors": [_TensorView(layout, index) for index in range(len(layout.tensors))],

@@ -97,6 +97,7 @@ class Procedure:
         cycle_run: CycleRun | None = None
         energy_run: EnergyRun | None = None
         try:
+            self._board.expect_clock(point.clock.hclk_hz)
             report, output = self._count_cycles(index, point.clock)
             cycle_run = self._cycle_run(report, output)
             if self._meter is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,18 +39,26 @@ class ProbeSpec:
 class CaptureRequest:
     """What to acquire: ``duration_s`` from the rising edge of the trigger input on.
 
-    The edge must come within ``trigger_timeout_s``.
+    The edge must come within ``trigger_timeout_s``. ``tail_s``: for so long at most the target may draw its active current after the
+    trigger has fallen (the way into sleep); only a probe that cannot see the falling edge and takes the end of the window from the
+    current needs it.
     """
 
     sample_rate_hz: float
     duration_s: float
     trigger_timeout_s: float
+    tail_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("sample_rate_hz", "duration_s", "trigger_timeout_s"):
             value = getattr(self, name)
             if not 0.0 < value < float("inf"):
                 raise ParameterError(f"{name} is {value}, must be positive and finite", hint=f"give a positive {name}")
+        if not 0.0 <= self.tail_s < self.duration_s:
+            raise ParameterError(
+                f"tail_s is {self.tail_s}, must be at least 0 and less than the {self.duration_s} s captured",
+                hint="capture for longer",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,8 @@ class Capture:
     """One triggered acquisition, complete and checked.
 
     ``current_a`` (n,) float32: sample k is the mean over [k, k + 1] / ``sample_rate_hz`` after the rising edge, by the
-    probe's clock. ``trigger_fall_s``: when the trigger input fell again, seconds after the rise by the probe's clock,
-    known to within half of ``trigger_resolution_s`` either way. ``vdd_v`` was measured by the probe in this capture
+    probe's clock. ``trigger_fall_s``: when the trigger input fell again, seconds after the rise by the probe's clock.
+    Each of the two edges is known to within half of ``trigger_resolution_s`` either way. ``vdd_v`` was measured by the probe in this capture
     when ``vdd_measured``, else it is what was set.
     ``temperature_degc``: the probe's own, where it tells.
     """
@@ -73,6 +81,21 @@ class Capture:
     temperature_degc: float | None
 
 
+class PortInfo(Protocol):
+    """What an operating system tells of a serial port; pyserial's ``ListPortInfo`` is one. None: it does not tell."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def vid(self) -> int | None: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def description(self) -> str | None: ...
+    @property
+    def interface(self) -> str | None: ...
+
+
 class CurrentProbe(ABC):
     """Supplies the target through its IDD jumper and samples the current, triggered by a pin of the target.
 
@@ -82,6 +105,11 @@ class CurrentProbe(ABC):
     """
 
     spec: ClassVar[ProbeSpec]
+
+    @staticmethod
+    def recognises(port: PortInfo) -> bool:  # noqa: ARG004
+        """Tell by USB ids and description whether this driver's instrument is at ``port``. Pure; a driver that cannot tell says no."""
+        return False
 
     @abstractmethod
     def open(self) -> None:
@@ -111,9 +139,19 @@ class CurrentProbe(ABC):
 _LARGER_PROBES: tuple[tuple[str, float], ...] = (
     ("X-NUCLEO-LPM01A", 0.05),  # UM2243, dynamic mode
     ("STLINK-V3PWR", 0.55),  # data brief: four ranges up to 550 mA
-    ("Nordic PPK2", 1.0),  # PPK2 user guide: 1 A ampere-meter mode
+    ("Nordic PPK2", 1.0),  # PPK2 user guide: source and ampere mode
     ("Joulescope JS220", 3.0),  # JS220 user's guide: 3 A continuous
 )
+
+
+def check_supply(spec: ProbeSpec, vdd_v: float) -> int:
+    """Return ``vdd_v`` in whole millivolts. Raises ParameterError where the probe cannot supply it."""
+    low_v, high_v = spec.vdd_range_v
+    if not low_v - 5e-4 < vdd_v < high_v + 5e-4:
+        raise ParameterError(
+            f"VDD of {vdd_v} V is outside {low_v} to {high_v} V of {spec.model}", hint="choose a VDD in this range"
+        )
+    return round(vdd_v * 1e3)
 
 
 def check_range(spec: ProbeSpec, expected_current_a: float) -> None:

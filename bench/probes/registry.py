@@ -7,14 +7,20 @@ which is called with the URL).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from bench.errors import ConfigurationError, UnknownName
-from bench.probes.base import CurrentProbe
+from bench.probes.base import CurrentProbe, PortInfo
 
 GROUP = "bench.probes"
-_OWN = (EntryPoint("lpm01a", "bench.probes.lpm01a:Lpm01a", GROUP),)
+_OWN = (
+    EntryPoint("lpm01a", "bench.probes.lpm01a:Lpm01a", GROUP),
+    EntryPoint("ppk2", "bench.probes.ppk2:Ppk2", GROUP),
+    EntryPoint("ppk2_ampere", "bench.probes.ppk2:Ppk2Ampere", GROUP),
+    EntryPoint("stlink_v3pwr", "bench.probes.stlink_v3pwr:StlinkV3Pwr", GROUP),
+)
 
 
 def _all() -> dict[str, EntryPoint]:
@@ -46,6 +52,16 @@ def probe_by_name(name: str) -> type[CurrentProbe]:
         raise ConfigurationError(
             f"current probe {name!r}: {known[name].value} is not a CurrentProbe", hint="fix its entry point"
         )
+    return found
+
+
+def drivers_for(port: PortInfo) -> list[str]:
+    """Return the names of the drivers whose instrument ``port`` looks like, sorted; a plug-in that cannot be loaded is none of them."""
+    found = []
+    for name in probe_names():
+        with suppress(ConfigurationError):
+            if probe_by_name(name).recognises(port):
+                found.append(name)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from contextlib import suppress
 from importlib.metadata import entry_points
 
@@ -59,21 +60,32 @@ def _open_hint(error: OSError | ValueError) -> str:
 class SerialLink:
     """Bytes to and from a probe. Waits only inside pyserial, so a virtual port can make its seconds virtual."""
 
-    def __init__(self, port: serial.Serial, name: str) -> None:
+    def __init__(self, port: serial.Serial, name: str, line_end: bytes = b"\n") -> None:
         self._port = port
         self.name = name
+        self._line_end = line_end
         self._buffer = bytearray()
 
+    @property
+    def now_s(self) -> float:
+        """Seconds on the clock that the port's waits are measured by: the host's, or a virtual port's own (``time_s``)."""
+        virtual_s: float | None = getattr(self._port, "time_s", None)
+        return time.monotonic() if virtual_s is None else virtual_s
+
     def send(self, line: str) -> None:
-        """Send ``line`` and a line feed. Raises ProbeTimeout, ProbeDisconnected."""
+        """Send ``line`` and a line end. Raises ProbeTimeout, ProbeDisconnected."""
+        self.send_bytes(line.encode("ascii") + self._line_end, repr(line))
+
+    def send_bytes(self, data: bytes, what: str) -> None:
+        """Send ``data``, called ``what`` in errors. Raises ProbeTimeout, ProbeDisconnected."""
         try:
-            self._port.write(line.encode("ascii") + b"\n")
+            self._port.write(data)
         except serial.SerialTimeoutException as error:
             raise ProbeTimeout(
-                f"{self.name} does not take {line!r}", hint="unplug the probe, plug it in again"
+                f"{self.name} does not take {what}", hint="unplug the probe, plug it in again"
             ) from error
         except (OSError, TypeError) as error:
-            raise self._gone(f"sending {line!r}", error) from error
+            raise self._gone(f"sending {what}", error) from error
 
     def chunk(self, timeout_s: float) -> bytes:
         """Return what has arrived, after waiting for at least one byte; empty when none came in ``timeout_s``.

@@ -16,6 +16,8 @@ LATENCY, ENERGY = "latency_s", "energy_j"
 
 # A measured clock may leave the oscillator's limits by so many of its standard uncertainties before it is off.
 _CLOCK_COVERAGE = 3.0
+# Between the trigger's edges the target also enters and leaves the counted loop: at most so many cycles, which matter at clocks below 1 MHz.
+_UNCOUNTED_CYCLES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,14 @@ def _core_clock(
     if energy_run is None:
         return nominal, None
     measured_hz, u_edges_hz = true_clock(energy_run.window_cycles, energy_run.window_s, energy_run.window_resolution_s)
-    u_edges, u_base = u_edges_hz / measured_hz, rectangular(accuracy.timebase_relative)
+    uncounted = rectangular(_UNCOUNTED_CYCLES / energy_run.window_cycles)
+    u_edges, u_base = math.hypot(u_edges_hz / measured_hz, uncounted), rectangular(accuracy.timebase_relative)
     confirm_clock(clock.hclk_hz, measured_hz, measured_hz * math.hypot(u_edges, u_base), oscillator_tolerance)
     if math.hypot(u_edges, u_base) >= u_nominal:
         return nominal, measured_hz
     terms = (
         UncertaintyTerm(
-            LATENCY, "clock: window length", u_edges, False, "resolution of the probe's edges, rectangular"
+            LATENCY, "clock: window length", u_edges, False, "resolution of the probe's edges, cycles around the counted loop; rectangular"
         ),
         UncertaintyTerm(
             LATENCY, "clock: probe time base", u_base, True, f"data sheet of {energy_run.probe}, rectangular"

@@ -20,7 +20,17 @@ from bench.target.probe_aids import diagnoses_of, time_source_of
 from bench.target.pyocd_errors import pyocd_errors
 
 POLL_S = 0.001
+POLLS_PER_TIMEOUT = 2000
+"""A long wait is polled less often: no more often than this in its time-out."""
 BOOT_TIMEOUT_S = 1.0
+
+WIRE_HZ = 1e6
+"""SWD clock, pyOCD's default: a quarter of the slowest clock after a reset (MSI, 4 MHz)."""
+WIRE_SHARE = 0.5
+"""Most that the SWD clock may be of the core clock: the access port answers in the core's time, and a probe that asks faster than it
+answers gets WAIT, which not every probe's firmware repeats for long enough."""
+WIRE_MIN_HZ = 5e3
+"""The slowest SWD clock of an ST-LINK."""
 
 _DBGMCU_CR = 0xE0042004  # RM0390 rev 6, 33.16.3
 _BKPT_MASK, _BKPT = 0xFF00, 0xBE00
@@ -44,6 +54,7 @@ class BoardUnderTest:
         self._mailbox_address = 0
         self._diagnosed = 0
         self._locate: Locator = hex
+        self._hclk_hz = self._next_hclk_hz = self._wire_hz = float("inf")
 
     # Memory
 
@@ -103,6 +114,8 @@ class BoardUnderTest:
             self._target.write32(mailbox_address + mailbox.OFFSET["magic"], 0)
             self._target.resume()
         self._wait_halted(BOOT_TIMEOUT_S, "start-up", BootError)
+        self._hclk_hz = self._next_hclk_hz = float("inf")
+        self._set_wire()
         report = self._report()
         self._raise_fault(report)
         if report.word("magic") != mailbox.MAGIC or report.word("state") != State.READY:
@@ -115,6 +128,14 @@ class BoardUnderTest:
                 "another image runs than the one that was flashed",
                 hint="check the boot configuration (BOOT0, option bytes)",
             )
+
+    def expect_clock(self, hclk_hz: float) -> None:
+        """Say that the commands from now on run at ``hclk_hz``: the SWD clock stays below that, and below the present core clock.
+
+        Raises DebugProbeError where the probe cannot go as slow.
+        """
+        self._next_hclk_hz = hclk_hz
+        self._set_wire()
 
     def next_sequence(self) -> int:
         """Return the number for the next request."""
@@ -184,6 +205,14 @@ class BoardUnderTest:
             access_port._invalidate_cache()  # noqa: SLF001  the port's registers may have been lost with its power
         self._target.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
 
+    def _set_wire(self) -> None:
+        slowest_hz = min(self._hclk_hz, self._next_hclk_hz)
+        wire_hz = min(WIRE_HZ, max(WIRE_MIN_HZ, WIRE_SHARE * slowest_hz))
+        if wire_hz != self._wire_hz:
+            with pyocd_errors(f"setting the SWD clock to {wire_hz / 1e3:g} kHz"):
+                self._session.probe.set_clock(wire_hz)
+            self._wire_hz = wire_hz
+
     def _post(self, request: Request) -> None:
         self._diagnosed = len(diagnoses_of(self._session.probe))
         with pyocd_errors("writing the mailbox"):
@@ -197,6 +226,8 @@ class BoardUnderTest:
         return Report(self.read(self._mailbox_address, mailbox.SIZE_BYTES))
 
     def _finished(self, request: Request) -> Report:
+        self._hclk_hz = self._next_hclk_hz
+        self._set_wire()
         report = self._report()
         self._raise_fault(report)
         if (
@@ -214,6 +245,7 @@ class BoardUnderTest:
 
     def _wait_halted(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:
         deadline = self._time.monotonic() + timeout_s
+        poll_s = max(POLL_S, timeout_s / POLLS_PER_TIMEOUT)
         with pyocd_errors(f"waiting for the {what}"):
             while True:
                 state = self._target.get_state()
@@ -221,7 +253,7 @@ class BoardUnderTest:
                     return
                 if state is Target.State.LOCKUP or self._time.monotonic() > deadline:
                     break
-                self._time.sleep(POLL_S)
+                self._time.sleep(poll_s)
         self._give_up(timeout_s, what, error_class)
 
     def _give_up(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:

@@ -10,19 +10,17 @@ from collections.abc import Callable
 
 from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import AccessFault, CoreTiming, Cpu, Memory, StopReason, allocate
-from bench.virtual.soc import flash, stm32f446
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
 from bench.virtual.soc.identity import DBG_LOW_POWER
-from bench.virtual.soc.rcc import HSI_HZ
+from bench.virtual.soc.soc import Soc
+from bench.virtual.soc.stm32f446 import Stm32F446
 from bench.virtual.supply import Activity, CurrentModel, OperatingState, SimpleCurrentModel
 from bench.virtual.timeline import Timeline
 
-MIN_VDD_V = 1.7
-"""Below this the brown-out circuit holds the chip in reset (DS10693 rev 10 table 16); here: off."""
-
 _SLICE_S = 5e-3
-"""Longest stretch the core runs in one go, so that another thread gets its turn."""
+_SLICE_CYCLES = 100_000
+"""Longest stretch the core runs in one go, so that another thread gets its turn: the longer one of the two."""
 _POLL_S = 1e-3
 """How long a running core runs each time the debugger looks whether it has stopped."""
 _HARD_FAULT = 3
@@ -31,26 +29,27 @@ _HARD_FAULT = 3
 class _Bus:
     """Stands in for the SoC while the core, which the SoC needs, is being made."""
 
-    soc: stm32f446.Stm32F446
+    soc: Soc
 
     def read(self, address: int, size: int) -> int:
-        """See Stm32F446.read."""
+        """See Soc.read."""
         return self.soc.read(address, size)
 
     def write(self, address: int, size: int, value: int) -> None:
-        """See Stm32F446.write."""
+        """See Soc.write."""
         self.soc.write(address, size, value)
 
 
 class VirtualBoard:
-    """One powered board with an STM32F446 on it. Thread-safe: every public method takes the board's lock.
+    """One powered board with a microcontroller on it. Thread-safe: every public method takes the board's lock.
 
     ``diagnoses`` lists, oldest first, the mistakes of the firmware that the board noticed; each cites the manual.
     """
 
     def __init__(self, unique_id: str, flash_data: mmap.mmap | bytearray, timing: CoreTiming, *, trigger_pin: str = "PF13",
-                 vdd_v: float = 3.3, model: CurrentModel | None = None) -> None:  # fmt: skip
-        """``flash_data`` holds the 512 KiB of flash; it is written in place. ``timing`` is the core's timing model."""
+                 vdd_v: float = 3.3, model: CurrentModel | None = None, chip: type[Soc] = Stm32F446) -> None:  # fmt: skip
+        """``flash_data`` holds all of the flash; it is written in place. ``timing`` is the core's timing model."""
+        self.mcu = mcu = chip.mcu
         self.unique_id = unique_id
         self.trigger_pin = trigger_pin
         self.vdd_v = vdd_v
@@ -58,13 +57,14 @@ class VirtualBoard:
         self._model = model or SimpleCurrentModel()
         self._log = Diagnoses(unique_id)
         bus = _Bus()
-        self._sram = allocate(stm32f446.SRAM_SIZE)
+        self._sram = allocate(mcu.ram_bytes)
         memories = [
-            Memory(flash.ARRAY_BASE, flash.SIZE, True, False, flash_data, "flash", aliases=(0,)),
-            Memory(stm32f446.SRAM_BASE, stm32f446.SRAM_SIZE, True, True, self._sram, "ram"),
+            Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases),
+            Memory(mcu.ram_base, mcu.ram_bytes, True, True, self._sram, "ram"),
         ]
-        self.cpu = Cpu(memories, stm32f446.MMIO, bus, timing)
-        self._time = VirtualClock(lambda: self.cpu.cycles, HSI_HZ)
+        self.cpu = Cpu(memories, mcu.mmio, bus, timing)
+        self.cpu.system.initial_vtor = mcu.vector_table
+        self._time = VirtualClock(lambda: self.cpu.cycles, mcu.reset_hclk_hz)
         self._running = False
         self._stop_asked = False
         self._powered = True
@@ -74,7 +74,7 @@ class VirtualBoard:
         self._timeline = Timeline()
         self._accounted_s = 0.0
         self._current_a = 0.0
-        self.soc = bus.soc = stm32f446.Stm32F446(
+        self.soc = bus.soc = chip(
             self.cpu,
             self._time,
             self._log,
@@ -117,7 +117,7 @@ class VirtualBoard:
         return OperatingState(
             activity=self._activity, hclk_hz=soc.clocks.hclk_hz, source=soc.clocks.source, voltage_scale=soc.power.voltage_scale,
             over_drive=soc.power.over_drive, wait_states=soc.flash.wait_states, prefetch=soc.flash.prefetch,
-            flash_cache=all(soc.flash.caches), debug_powered=self.debug_attached,
+            flash_cache=all(soc.caches), debug_powered=self.debug_attached,
             low_power_debug=bool(soc.dbgmcu["CR"].value & DBG_LOW_POWER),
         )  # fmt: skip
 
@@ -127,15 +127,19 @@ class VirtualBoard:
         return self._port_powered or self.soc.debug.enabled
 
     def set_supply(self, volts: float | None) -> None:
-        """Change the supply; None, or less than 1.7 V, is off: core state, RAM and registers are lost. Raises ValueError above 3.6 V."""
-        if volts is not None and volts > 3.6:
+        """Change the supply; None, or less than the MCU's minimum, is off: core state, RAM and registers are lost.
+
+        Raises ValueError above the MCU's maximum.
+        """
+        low_v, high_v = self.mcu.vdd_range_v
+        if volts is not None and volts > high_v:
             raise ValueError(
-                f"{volts:g} V is above 3.6 V, the most an STM32F446 stands in operation (DS10693 table 16)"
+                f"{volts:g} V is above {high_v:g} V, the most an {self.mcu.name} stands in operation ({self.mcu.vdd_source})"
             )
         with self._lock:
             self._account()
             was_powered = self._powered
-            self._powered = volts is not None and volts >= MIN_VDD_V
+            self._powered = volts is not None and volts >= low_v
             self.vdd_v = volts or 0.0
             if self._powered and not was_powered:
                 self._power_up()
@@ -155,8 +159,8 @@ class VirtualBoard:
 
     def _power_up(self) -> None:
         # SRAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
-        self._sram[:] = random.Random(zlib.crc32(self.unique_id.encode())).randbytes(stm32f446.SRAM_SIZE)
-        self.cpu.invalidate_code(stm32f446.SRAM_BASE, stm32f446.SRAM_SIZE)
+        self._sram[:] = random.Random(zlib.crc32(self.unique_id.encode())).randbytes(self.mcu.ram_bytes)
+        self.cpu.invalidate_code(self.mcu.ram_base, self.mcu.ram_bytes)
         self.soc.power_on_reset()
 
     # Time
@@ -206,8 +210,12 @@ class VirtualBoard:
                 self._skip(stop_s)
                 return
         else:
-            reason = self._run(self._time.cycles_until(min(stop_s, self.time_s + _SLICE_S)))
+            reason = self._run(self._time.cycles_until(min(stop_s, self.time_s + self._slice_s)))
         self._stopped(reason)
+
+    @property
+    def _slice_s(self) -> float:
+        return max(_SLICE_S, _SLICE_CYCLES / self._time.hclk_hz)
 
     def _run(self, cycles: int) -> StopReason:
         if not self.cpu.sleeping:
@@ -230,7 +238,7 @@ class VirtualBoard:
 
     def _note_lockup(self) -> None:
         # An erased flash cannot do otherwise, and is nobody's mistake.
-        if self.cpu.read_memory(flash.ARRAY_BASE, 8) != b"\xff" * 8:
+        if self.cpu.read_memory(self.mcu.flash_base, 8) != b"\xff" * 8:
             self._log.note("the core locked up: a fault while handling a fault (DDI 0403E B1.5.15)")
 
     def _skip(self, until_s: float) -> None:
@@ -284,6 +292,14 @@ class VirtualBoard:
             self._port_powered = powered
             self._state_changed()
 
+    def note_wire_clock(self, wire_hz: float) -> None:
+        """An access comes with the SWD clock at ``wire_hz``: above the core clock, silicon may answer nothing but WAIT."""
+        hclk_hz = self._time.hclk_hz
+        if wire_hz > hclk_hz:
+            text = f"debug access with SWCLK at {wire_hz / 1e3:g} kHz, above HCLK at {hclk_hz / 1e3:g} kHz; slow the probe down (ADIv5.2 B4.2.3)"
+            if text not in self._log.texts:
+                self._log.note(text)
+
     def assert_reset(self, asserted: bool) -> None:
         """Pull or release the NRST pin. The debug components keep their state, a reset catch set meanwhile holds."""
         with self._lock:
@@ -315,8 +331,8 @@ class VirtualBoard:
     def debug_write(self, address: int, size: int, value: int) -> None:
         """Write 1, 2 or 4 bytes through the access port. Raises AccessFault."""
         with self._lock:
-            if self._in_sram(address, size):
-                self.cpu.write_memory(address, value.to_bytes(size, "little"))
+            if self.mcu.in_ram(address, size):
+                self.soc.debug_ram_write(address, value.to_bytes(size, "little"))
                 return
             self._account()
             self.soc.debug_write(address, size, value)
@@ -339,17 +355,14 @@ class VirtualBoard:
     def debug_write_block(self, address: int, data: bytes) -> None:
         """Write bytes, word by word where there is no RAM. Raises AccessFault."""
         with self._lock:
-            if self._in_sram(address, len(data)):
-                self.cpu.write_memory(address, data)
+            if self.mcu.in_ram(address, len(data)):
+                self.soc.debug_ram_write(address, data)
                 return
             step = 4 if address % 4 == 0 and len(data) % 4 == 0 else 1
             for at in range(0, len(data), step):
                 self.debug_write(address + at, step, int.from_bytes(data[at : at + step], "little"))
 
-    @staticmethod
-    def _in_sram(address: int, size: int) -> bool:
-        return address >= stm32f446.SRAM_BASE and address + size <= stm32f446.SRAM_BASE + stm32f446.SRAM_SIZE
-
     def _memory_read(self, address: int, size: int) -> bytes | None:
-        in_flash = any(base <= address and address + size <= base + flash.SIZE for base in (0, flash.ARRAY_BASE))
-        return self.cpu.read_memory(address, size) if in_flash or self._in_sram(address, size) else None
+        if self.mcu.in_ram(address, size):
+            return self.soc.debug_ram_read(address, size)
+        return self.cpu.read_memory(address, size) if self.mcu.in_flash(address, size) else None

@@ -1,6 +1,6 @@
 """The debug port and memory access port of a virtual board, as pyOCD's probe layer talks to them.
 
-Arm Debug Interface ADIv5.2 (IHI 0031E): DP registers B2.2, power control B2.4, MEM-AP C2.6. Values as an STM32F446 gives them (RM0390 33.8).
+Arm Debug Interface ADIv5.2 (IHI 0031E): DP registers B2.2, power control B2.4, MEM-AP C2.6. The board's MCU says who they are.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from pyocd.core.memory_interface import MemoryInterface
 from bench.virtual.board import VirtualBoard
 from bench.virtual.cpu import AccessFault
 
-DPIDR = 0x2BA01477
-AHB_AP_IDR = 0x24770011
-_AP_BASE = 0xE00FF003
 _CSW_RESET = 0x23000042
 _CSW_WRITABLE = 0x3F000037
 _POWER_REQUESTS = 1 << 28 | 1 << 30
@@ -34,10 +31,12 @@ class DebugPort:
 
     def __init__(self, board: VirtualBoard) -> None:
         self._board = board
+        self._identity = board.mcu.debug_port
         self._ctrl_stat = 0
         self._select = 0
         self._csw = _CSW_RESET
         self._tar = 0
+        self.wire_hz = 0.0
 
     def _check_supply(self) -> None:
         if not self._board.powered:
@@ -50,7 +49,7 @@ class DebugPort:
         if address == _CTRL_STAT:
             requests = self._ctrl_stat & _POWER_REQUESTS
             return self._ctrl_stat | requests << 1  # the power domains acknowledge at once
-        return {_ABORT: DPIDR, _SELECT: 0, _RDBUFF: 0}[address]
+        return {_ABORT: self._identity.dpidr, _SELECT: 0, _RDBUFF: 0}[address]
 
     def write_dp(self, address: int, value: int) -> None:
         """Write a DP register."""
@@ -66,6 +65,7 @@ class DebugPort:
         self._check_supply()
         if not self._ctrl_stat & _CDBGPWRUPREQ:
             raise exceptions.TransferError("the debug port is powered down (CDBGPWRUPREQ is 0)")
+        self._board.note_wire_clock(self.wire_hz)
 
     def read_ap(self, address: int) -> int:
         """Read an AP register; ``address`` is APSEL << 24 | register. An AP that does not exist reads 0."""
@@ -77,7 +77,9 @@ class DebugPort:
             value = self.memory_read(self._tar, 4)
             self._increment()
             return value
-        return {_CSW: self._csw, _TAR: self._tar, _CFG: 0, _BASE: _AP_BASE, _IDR: AHB_AP_IDR}.get(register, 0)
+        identity = self._identity
+        known = {_CSW: self._csw, _TAR: self._tar, _CFG: 0, _BASE: identity.rom_table, _IDR: identity.ahb_ap_idr}
+        return known.get(register, 0)
 
     def write_ap(self, address: int, value: int) -> None:
         """Write an AP register."""

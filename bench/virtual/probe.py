@@ -179,9 +179,10 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]
         return self._get_board().diagnoses
 
     def set_clock(self, frequency: float) -> None:
-        """Transfers take no virtual time at any frequency. Raises ProbeError for one that is not above 0 Hz."""
+        """Transfers take no virtual time at any frequency, but one above the core clock is noted. Raises ProbeError unless above 0 Hz."""
         if frequency <= 0:
             raise exceptions.ProbeError(f"the SWD clock must be above 0 Hz, not {frequency} Hz")
+        self._get_port().wire_hz = frequency
 
     # Reset
 

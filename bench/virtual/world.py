@@ -21,19 +21,32 @@ from bench.errors import DebugProbeError, UnknownName
 if TYPE_CHECKING:
     from bench.virtual.board import VirtualBoard
 
-FLASH_BYTES = 512 * 1024
+KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class BoardModel:
-    """A board that can be virtual: its name in ``boards/``, what its probe calls it, and pyOCD's target type."""
+    """A board that can be virtual: its name in ``boards/``, what its probe calls it, pyOCD's target type, and its MCU.
+
+    ``mcu`` names an entry of ``bench.virtual.soc.mcus``; ``flash_bytes`` is the size of the flash file.
+    """
 
     name: str
     product: str
     target_type: str
+    mcu: str
+    flash_bytes: int
 
 
-MODELS = {"nucleo_f446ze": BoardModel("nucleo_f446ze", "NUCLEO-F446ZE", "stm32f446xe")}
+MODELS = {
+    model.name: model
+    for model in (
+        BoardModel("disco_l4r9i", "32L4R9IDISCOVERY", "stm32l4r9xi", "stm32l4r9", 2048 * KIB),
+        BoardModel("nucleo_f446ze", "NUCLEO-F446ZE", "stm32f446xe", "stm32f446", 512 * KIB),
+        BoardModel("nucleo_f746zg", "NUCLEO-F746ZG", "stm32f746xg", "stm32f746", 1024 * KIB),
+        BoardModel("nucleo_l496zg", "NUCLEO-L496ZG", "stm32l496xg", "stm32l496", 1024 * KIB),
+    )
+}
 _ID = re.compile(r"virtual-(?P<model>[a-z0-9_]+)(?:-(?P<instance>[a-z0-9]+))?")
 
 
@@ -108,20 +121,23 @@ def _power_on(unique_id: str, model: BoardModel) -> _Live:
     # Late: these bring the emulator.
     from bench.boards import load_board  # noqa: PLC0415
     from bench.virtual.board import VirtualBoard  # noqa: PLC0415
-    from bench.virtual.cpu.timing_m4 import CortexM4Timing  # noqa: PLC0415
+    from bench.virtual.soc.mcus import MCUS  # noqa: PLC0415
 
+    parts = MCUS[model.mcu]
     pin = load_board(model.name).trigger_pin
-    file = _open_flash(unique_id)
+    file = _open_flash(unique_id, model.flash_bytes)
     try:
-        data = mmap.mmap(file.fileno(), FLASH_BYTES)
-        board = VirtualBoard(unique_id, data, CortexM4Timing(), trigger_pin=f"P{pin.port}{pin.pin}")
+        data = mmap.mmap(file.fileno(), model.flash_bytes)
+        board = VirtualBoard(
+            unique_id, data, parts.timing(), trigger_pin=f"P{pin.port}{pin.pin}", model=parts.current(), chip=parts.chip
+        )
     except BaseException:
         file.close()
         raise
     return _Live(board, file, data)
 
 
-def _open_flash(unique_id: str) -> IO[bytes]:
+def _open_flash(unique_id: str, flash_bytes: int) -> IO[bytes]:
     """Open and lock the flash file, erased if it is new."""
     path = state_dir() / f"{unique_id}.flash"
     try:
@@ -136,10 +152,10 @@ def _open_flash(unique_id: str) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         size = os.fstat(file.fileno()).st_size
         if size == 0:
-            file.write(b"\xff" * FLASH_BYTES)
-        elif size != FLASH_BYTES:
+            file.write(b"\xff" * flash_bytes)
+        elif size != flash_bytes:
             raise DebugProbeError(
-                f"{path} has {size} bytes, a flash of {FLASH_BYTES} bytes was expected",
+                f"{path} has {size} bytes, a flash of {flash_bytes} bytes was expected",
                 hint="delete the file; the board starts erased",
             )
     except BlockingIOError:

@@ -9,6 +9,7 @@ import pytest
 from bench.boards import board_files, board_names, data_dir, load_board
 from bench.clocktree import check, clock_table
 from bench.domain.board import Board
+from bench.domain.clock import Oscillator
 from bench.errors import ConfigurationError, ParameterError, UnknownName
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,6 +63,25 @@ def test_nucleo_f446ze() -> None:
     assert board.clocks_hz == tuple(
         mhz * 1_000_000 for mhz in (16, 24, 32, 48, 64, 80, 90, 100, 116, 124, 132, 148, 164, 180)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "dev_id", "flash_kib", "page_kib", "sram_kib", "trigger"),
+    [("nucleo_l496zg", 0x461, 1024, 2, 320, "PF13"), ("disco_l4r9i", 0x470, 2048, 4, 640, "PA4")],
+)
+def test_l4_boards(name: str, dev_id: int, flash_kib: int, page_kib: int, sram_kib: int, trigger: str) -> None:
+    board = load_board(name)
+    assert board.identity.dev_id == dev_id
+    assert board.flash.sectors_bytes == (page_kib * 1024,) * (flash_kib // page_kib)
+    assert board.sram.size_bytes == sram_kib * 1024
+    assert str(board.trigger_pin) == trigger
+    automatic = {spec.oscillator for spec in board.limits.oscillators if spec.automatic}
+    assert automatic == {Oscillator.MSI, Oscillator.HSI}
+
+
+def test_l496_measures_the_published_clocks() -> None:
+    mhz = (0.1, 0.2, 0.4, 0.8, 1, 2, 4, 8, 16, 24, 32, 48, 64, 80)
+    assert load_board("nucleo_l496zg").clocks_hz == tuple(int(value * 1e6) for value in mhz)
 
 
 def test_expected_current() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.boards import load_board
 from bench.clocktree import ACCEPT_HZ, check, nearest, solve
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
@@ -35,7 +36,7 @@ def assert_sound(board: Board, requested_hz: float, vdd_v: float) -> None:
     assert ClockConfiguration.parse(clock.id) == clock
 
 
-BOARDS = st.sampled_from([f446(), l496()])
+BOARDS = st.sampled_from([f446(), l496(), load_board("disco_l4r9i")])
 VDD = st.sampled_from([1.71, 1.9, 2.1, 2.2, 2.4, 2.5, 2.7, 3.0, 3.6])
 
 

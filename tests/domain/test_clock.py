@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -20,7 +21,7 @@ TOP = ClockConfiguration(
     apb2_div=2,
     regulator="scale1od",
     flash_wait_states=5,
-    accelerators=frozenset(Accelerator),
+    accelerators=frozenset({Accelerator.PREFETCH, Accelerator.ICACHE, Accelerator.DCACHE}),
 )
 
 CONFIGURATIONS = st.builds(
@@ -49,6 +50,14 @@ def test_thirds_stay_exact() -> None:
 
 def test_id() -> None:
     assert str(TOP) == TOP.id == "hsebyp8-m4n180r2-ahb1-apb4.2-scale1od-ws5-pid"
+
+
+def test_the_accelerators_of_an_f7_in_the_id() -> None:
+    seven = replace(TOP, accelerators=frozenset({Accelerator.L1I, Accelerator.L1D}))
+    assert seven.id.endswith("-ws5-1i1d")
+    everything = replace(TOP, accelerators=frozenset(Accelerator))
+    assert everything.id.endswith("-pida1i1d")
+    assert ClockConfiguration.parse(everything.id) == everything
 
 
 @given(CONFIGURATIONS)

@@ -17,18 +17,21 @@ from bench.measure.image import prepare
 from bench.measure.procedure import Procedure
 from bench.measure.settings import Settings
 from bench.measure.station import open_station
-from bench.probes.lpm01a import Lpm01a
+from bench.probes.registry import probe_by_name, probe_names
 from bench.virtual import world
+from bench.virtual.instruments.protocol_virtual import INSTRUMENTS
 from tests.end_to_end.conftest import Deaf
 
 BOARD = load_board("nucleo_f446ze")
 UNIQUE_ID = f"{VIRTUAL_PREFIX}{BOARD.name}"
 SETTINGS = Settings(window_s=0.02, idle_s=0.01)
+INSTRUMENT_OF = {name: name for name in INSTRUMENTS} | {"ppk2_ampere": "ppk2"}
 
 
-@pytest.mark.parametrize("instrument_seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("instrument_seed", [1, 2])
+@pytest.mark.parametrize("driver", [name for name in probe_names() if name in INSTRUMENT_OF])
 def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instrument_seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, instrument_seed: int
 ) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
     clocks = [solve(BOARD, mhz * 1e6) for mhz in (16, 64, 180)]
@@ -39,7 +42,7 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
         find_toolchain(),
         BuildCache(tmp_path / "cache"),
     )
-    probe = CurrentProbeConfig("lpm01a", f"virtual://{UNIQUE_ID}/lpm01a?seed={instrument_seed}")
+    probe = CurrentProbeConfig(driver, f"virtual://{UNIQUE_ID}/{INSTRUMENT_OF[driver]}?seed={instrument_seed}")
     station = Station("virtual-truth", BOARD.name, Source.VIRTUAL, UNIQUE_ID, probe)
     with open_station(station, BOARD, SETTINGS) as (under_test, meter):
         truth = world.peek(UNIQUE_ID)
@@ -57,7 +60,7 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
             exact_a = truth.timeline.charge_c(rise.time_s, fall.time_s) / window_s
             exact_j = truth.vdd_v * exact_a * run.result.cycles / run.point.clock.hclk_hz
 
-            spec = Lpm01a.spec
+            spec = probe_by_name(driver).spec
             measured = run.energy_run
             assert measured.active.mean_a == pytest.approx(exact_a, rel=spec.gain_error + 1e-3)
             assert measured.window_s == pytest.approx(window_s, abs=measured.window_resolution_s)

@@ -15,7 +15,7 @@ from bench.errors import (
     ProbeTimeout,
     SamplesLost,
 )
-from bench.probes import lpm01a
+from bench.probes import lpm01a, powershield
 from bench.probes.base import CaptureRequest
 from tests.probes.scripted_port import ScriptedPort, Step, acknowledged
 
@@ -45,7 +45,7 @@ def open_probe(
         assert (url, baudrate) == ("/dev/ttyACM0", 3_686_400)
         return port
 
-    monkeypatch.setattr(lpm01a, "open_serial", open_serial)
+    monkeypatch.setattr(powershield, "open_serial", open_serial)
     probe = lpm01a.Lpm01a("/dev/ttyACM0", sample_format)
     if opens:
         probe.open()
@@ -257,9 +257,9 @@ def test_supply_and_calibration_settle_before_the_next_step(monkeypatch: pytest.
     late = b"\r\nPowerShield > calibration done\r\n"
     volt, on, temperature = acknowledged("volt 3000m", "pwr on nostatus", "temp degc")
     port = ScriptedPort([*opening(), volt, (on[0], on[1] + late), temperature])
-    monkeypatch.setattr(lpm01a, "open_serial", lambda url, baudrate: port)
+    monkeypatch.setattr(powershield, "open_serial", lambda url, baudrate: port)
     probe = lpm01a.Lpm01a("scripted")
     probe.open()
     probe.power_on(3.0)
-    assert lpm01a._SETTLE_S in port.waits_s
+    assert powershield._SETTLE_S in port.waits_s
     assert not port.steps

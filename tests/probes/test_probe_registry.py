@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -11,7 +12,8 @@ from bench.errors import ConfigurationError, ParameterError, ProbeDisconnected, 
 from bench.probes import registry, serial_port
 from bench.probes.base import CaptureRequest, CurrentProbe, check_range
 from bench.probes.lpm01a import Lpm01a
-from bench.probes.registry import create_probe, probe_by_name, probe_names
+from bench.probes.ppk2 import Ppk2
+from bench.probes.registry import create_probe, drivers_for, probe_by_name, probe_names
 from bench.probes.serial_port import open_serial
 
 
@@ -51,12 +53,60 @@ def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("other", "bench.errors:BenchError", registry.GROUP),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: entries)
-    assert probe_names() == ["broken", "lpm01a", "mine", "other"]
+    assert probe_names() == ["broken", "lpm01a", "mine", "other", "ppk2", "ppk2_ampere", "stlink_v3pwr"]
     assert probe_by_name("mine") is Lpm01a
     assert probe_by_name("lpm01a") is Lpm01a
     for name in ("broken", "other"):
         with pytest.raises(ConfigurationError, match=name):
             probe_by_name(name)
+
+
+@dataclass
+class Port:
+    vid: int | None = None
+    pid: int | None = None
+    description: str | None = None
+    interface: str | None = None
+    device: str = "/dev/ttyACM3"
+
+
+@pytest.mark.parametrize(
+    ("port", "drivers"),
+    [
+        (Port(0x0483, 0x5740, "PowerShield (Virtual ComPort in FS Mode)"), ["lpm01a"]),
+        (Port(0x0483, 0x5740, "STM32 Virtual ComPort"), []),
+        (Port(0x0483, 0x3757, "STLINK-V3PWR - ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
+        (Port(0x0483, 0x3757, "STLINK-V3PWR", "ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
+        (Port(0x0483, 0x3757, "STMicroelectronics STLink Virtual COM Port PWR (COM28)"), ["stlink_v3pwr"]),
+        (Port(0x0483, 0x3757, "STMicroelectronics STLink Virtual COM Port (COM27)"), []),
+        (Port(0x1915, 0xC00A, "PPK2"), ["ppk2", "ppk2_ampere"]),
+        (Port(0x1915, 0xC00A), ["ppk2", "ppk2_ampere"]),
+        (Port(0x1915, 0x520F, "nRF52 Dongle"), []),
+        (Port(), []),
+    ],
+)
+def test_ports_are_recognised(port: Port, drivers: list[str]) -> None:
+    assert drivers_for(port) == drivers
+
+
+def test_a_broken_plug_in_recognises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [EntryPoint("broken", "nowhere:Fake", registry.GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    assert drivers_for(Port(0x1915, 0xC00A)) == ["ppk2", "ppk2_ampere"]
+
+
+def test_an_f746_at_full_speed_goes_to_larger_probes() -> None:
+    with pytest.raises(ProbeRangeError) as caught:
+        check_range(Lpm01a.spec, 108e-3)
+    assert "STLINK-V3PWR (to 550 mA), Nordic PPK2 (to 1 A)" in caught.value.hint
+    for driver in ("stlink_v3pwr", "ppk2", "ppk2_ampere"):
+        check_range(probe_by_name(driver).spec, 108e-3)
+
+
+def test_a_probe_is_no_alternative_to_itself() -> None:
+    with pytest.raises(ProbeRangeError) as caught:
+        check_range(Ppk2.spec, 0.9)  # 20 % more might flow
+    assert "PPK2" not in caught.value.hint
 
 
 @pytest.mark.parametrize("current_a", [100e-9, 1e-3, 49e-3])
@@ -86,6 +136,12 @@ def test_out_of_range_names_another_probe(current_a: float, hint: str) -> None:
 def test_requests_are_checked_at_birth(values: tuple[float, float, float]) -> None:
     with pytest.raises(ParameterError):
         CaptureRequest(*values)
+
+
+@pytest.mark.parametrize("tail_s", [-1e-6, 0.1, 1.0, float("nan")])
+def test_a_tail_is_shorter_than_the_capture(tail_s: float) -> None:
+    with pytest.raises(ParameterError, match="tail_s"):
+        CaptureRequest(100e3, 0.1, 1.0, tail_s)
 
 
 def test_urls_nobody_handles() -> None:

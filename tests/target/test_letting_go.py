@@ -11,7 +11,7 @@ from pyocd.core import exceptions
 from bench.boards import load_board
 from bench.boards.stations import all_stations, find_station
 from bench.errors import DebugProbeError
-from bench.firmware.mailbox import Command, Request
+from bench.firmware.mailbox import FIELDS, MAGIC, Command, Report, Request, State
 from bench.target.board_under_test import BoardUnderTest
 from bench.target.session import open_board
 
@@ -19,6 +19,14 @@ BOARD = load_board("nucleo_f446ze")
 DEMCR, VECTOR_CATCHES, VC_HARDERR = 0xE000EDFC, 0x7F1, 1 << 10
 DHCSR, C_DEBUGEN = 0xE000EDF0, 1 << 0
 REQUEST = Request(sequence=1, command=Command.ENERGY, clock_index=0, input_seed=1)
+
+DONE = Report(
+    b"".join(
+        {"magic": MAGIC, "done_sequence": 1, "state": State.DONE}.get(field.name, 0).to_bytes(4, "little")
+        + bytes(4 * (field.count - 1))
+        for field in FIELDS
+    )
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +85,17 @@ def test_a_core_that_does_not_answer_yet_is_asked_again(
     else:
         with pytest.raises(DebugProbeError):
             under_test.reattach(REQUEST, timeout_s=0.1)
+
+
+def test_the_swd_clock_stays_below_the_present_and_the_next_core_clock(
+    under_test: BoardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires: list[float] = []
+    monkeypatch.setattr(under_test._session.probe, "set_clock", wires.append)
+    monkeypatch.setattr(under_test, "_report", lambda: DONE)
+    monkeypatch.setattr(under_test, "_where", lambda: "there")
+    for hclk_hz in (80e6, 100e3, 400e3, 1.0, 80e6):
+        under_test.expect_clock(hclk_hz)
+        under_test._finished(REQUEST)
+    # Down before the core slows, up only after it has sped up; never above 1 MHz, nor below what a probe can do.
+    assert wires == [1e6, 50e3, 200e3, 5e3, 1e6]

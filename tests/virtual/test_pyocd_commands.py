@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.virtual.world import FLASH_BYTES
+from bench.virtual.world import MODELS
 from tests.virtual.firmware import compile_firmware, image
 
 UID = "virtual-nucleo_f446ze"
@@ -96,7 +96,7 @@ def test_gdb_breaks_steps_and_reads(environment: dict[str, str], tmp_path: Path)
     elf = compile_firmware(tmp_path, SOURCE)
     path = tmp_path / "state" / f"{UID}.flash"
     path.parent.mkdir()
-    path.write_bytes(image(elf).ljust(FLASH_BYTES, b"\xff"))
+    path.write_bytes(image(elf).ljust(MODELS["nucleo_f446ze"].flash_bytes, b"\xff"))
     server = subprocess.Popen(
         [sys.executable, "-m", "pyocd", "gdbserver", "-u", UID, "-p", "0", "--telnet-port", "0"],
         env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

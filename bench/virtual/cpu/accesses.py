@@ -9,7 +9,7 @@ block hook evaluates the forms once per block. What is not a linear form (a poin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.virtual.cpu.decode import ALWAYS, PC, SP, Access, Instruction
 
@@ -134,6 +134,26 @@ def plan_accesses(instructions: Sequence[Instruction], *, flash_reads: bool, una
                 checked.add(alignment)
         values.apply(instruction)
     return AccessPlan(tuple(alignments), tuple(reads), tuple(hooked))
+
+
+def memories_touched(instructions: Sequence[Instruction], registers: Sequence[int]) -> tuple[int, ...]:
+    """Which memory every instruction touches, as the top four bits of its address: 0 flash, 1 CCM, 2 SRAM, 4 peripherals ...
+
+    ``registers`` are r0-r14 at the block's entry. -1: no access, or an address that is not known then.
+    """
+    values = _Values()
+    found = []
+    for instruction in instructions:
+        access = instruction.access
+        found.append(-1)
+        if access is not None:
+            base = replace(access, index=None)  # the best guess where the index is not known
+            for form in (values.address(instruction, access), values.address(instruction, base)):
+                if all(register < _SYMBOLS for register, _ in form.terms):
+                    found[-1] = form.value(registers) >> 28
+                    break
+        values.apply(instruction)
+    return tuple(found)
 
 
 def _stack_aligned(access: Access, mask: int) -> bool:

@@ -6,16 +6,18 @@ it is entered; the cycle at an instruction inside it is that total less what lie
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.virtual.cpu import native as at
-from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, plan_accesses
+from bench.virtual.cpu import layout as at
+from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
+from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, memories_touched, plan_accesses
 from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
 from bench.virtual.cpu.interface import PAGE_BYTES
+from bench.virtual.cpu.native import check_slot, edge_slot
 from bench.virtual.cpu.timing import CodeBlock, CoreTiming, EdgeCost
 
 _MASK_CHANGES = ("cps", "msr")
@@ -52,7 +54,8 @@ class CheckMode:
 class BlockTable:
     """Blocks and edges, in the native tables and in Python.
 
-    ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None. Watches (native code hooks) that
+    ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None,
+    ``registers()`` r0-r14 as they are. Watches (native code hooks) that
     blocks need are collected in ``wanted``: the caller installs them outside the emulation.
     """
 
@@ -62,17 +65,21 @@ class BlockTable:
         timing: CoreTiming,
         fetch: Callable[[int, int], bytes],
         flash_offset: Callable[[int], int | None],
+        registers: Callable[[], Sequence[int]],
     ) -> None:
         self._state = state
         self._timing = timing
         self._fetch = fetch
         self._flash_offset = flash_offset
+        self._registers = registers
         self._line_shift = timing.accelerator.line_bytes.bit_length() - 1
         self.mode = CheckMode()
         self.wanted: set[int] = set()
         self.watched: set[int] = set()
         self.breakpoints: set[int] = set()
         self.failure: BaseException | None = None
+        self._past = np.zeros(CLASSES, np.int64)  # what blocks that were forgotten did, less what was charged and not done
+        self._mix: NDArray[np.int64] = np.zeros((at.BLOCK_SLOTS, CLASSES), np.int64)
         self._reset_tables()
 
     def _reset_tables(self) -> None:
@@ -83,7 +90,8 @@ class BlockTable:
         self._checks = 0
         self._forms = 0
         self._lines = 0
-        self._state[at.EDGES : at.BLOCKS] = 0
+        self._state[at.EDGES : at.FORMS] = 0
+        self._state[at.H_TOUCHED] = 0
         self._state[at.CHECKS : at.DCACHE] = 0
         self._state[at.H_CURRENT] = 0
         self._state[at.H_EDGE] = -1
@@ -116,19 +124,20 @@ class BlockTable:
         )
 
     def _new_block(self, address: int, size: int) -> Block:
-        code = CodeBlock(address, self._fetch(address, size))
-        instructions = decode_block(address, code.code)
+        code = self._fetch(address, size)
+        instructions = decode_block(address, code)
+        memories = memories_touched(instructions, self._registers())
         mode = self.mode
         plan = plan_accesses(instructions, flash_reads=mode.flash_reads, unaligned_traps=mode.unaligned_traps)
-        block = Block(len(self._blocks), code, instructions, plan)
+        block = Block(len(self._blocks), CodeBlock(address, code, memories), instructions, plan)
         self._write_block(block)
         for index in plan.hooked:
             self._check_access(instructions[index])
         for instruction in instructions:
             if instruction.name == "sev":
                 self.add_check(instruction, at.CHECK_EVENT)
-            if instruction.kind is Kind.DIVIDE and mode.divide_traps:
-                self.add_check(instruction, at.CHECK_DIVIDE)
+            if instruction.kind is Kind.DIVIDE:
+                self._check_divide(instruction)
         return block
 
     def _write_block(self, block: Block) -> None:
@@ -138,8 +147,10 @@ class BlockTable:
         row = self._state[at.BLOCKS + at.BLOCK_WORDS * block.index :][: at.BLOCK_WORDS]
         flags = at.FLAG_FPU if any(instruction.uses_fpu for instruction in block.instructions) else 0
         flags |= at.FLAG_MASKS if block.instructions and block.instructions[-1].name in _MASK_CHANGES else 0
+        self._mix[block.index] = class_counts(block.instructions)
         row[at.B_ADDRESS], row[at.B_SIZE] = block.code.address, len(block.code.code)
         row[at.B_INSTRUCTIONS], row[at.B_FLAGS] = len(block.instructions), flags
+        row[at.B_CHECKED] = bool(flags & at.FLAG_FPU or block.plan.alignments)
         row[at.B_ALIGN], row[at.B_ALIGN_COUNT] = self._forms, len(block.plan.alignments)
         for alignment in block.plan.alignments:
             self._write_form(alignment.form, alignment.mask)
@@ -187,11 +198,12 @@ class BlockTable:
         previous = self.current
         cost = self._timing.edge(previous.code if previous else None, block.code)
         key = (previous.index if previous else 0) << 32 | block.code.address
-        slot = int(at.edge_slot(key))
+        slot = int(edge_slot(key))
         while self._state[at.EDGES + at.EDGE_WORDS * slot]:
             slot = (slot + 1) % at.EDGE_SLOTS
         entry = at.EDGES + at.EDGE_WORDS * slot
-        self._state[entry : entry + 3] = key + 1, block.index, cost.total_cycles
+        way = 2 * cost.mispredict_cycles + cost.taken if cost.mispredict_cycles else 0
+        self._state[entry : entry + 4] = key + 1, block.index, cost.total_cycles, way
         self._edges[entry] = cost
         self._state[at.H_FOUND] = entry
 
@@ -209,6 +221,7 @@ class BlockTable:
     def forget(self) -> None:
         """Drop every block, edge and check but the current block and the breakpoints."""
         current, edge = self.current, self._edges.get(int(self._state[at.H_EDGE]), _NOTHING)
+        self._past += self._done()
         self._reset_tables()
         if current is not None:
             current.index = 1
@@ -237,6 +250,22 @@ class BlockTable:
                 left += int(state[at.READ_STALLS + number])
         return int(state[at.H_CYCLES]) - left
 
+    def _done(self) -> NDArray[np.int64]:
+        known = len(self._blocks)
+        entered = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * known].reshape(known, at.BLOCK_WORDS)[:, at.B_COUNT]
+        done: NDArray[np.int64] = entered @ self._mix[:known]
+        return done
+
+    def activity(self, pc: int | None) -> Activity:
+        """What was done until now; ``pc`` is where the core is when that is inside the current block."""
+        counts = self._past + self._done()
+        cycles, state = int(self._state[at.H_CYCLES]), self._state
+        if pc is not None and self.current is not None:
+            counts -= class_counts(self.current.instructions[-self.instructions_left(pc) :])
+            cycles = self.cycles_at(pc)
+        fills = int(state[at.H_INSTRUCTION_FILLS]), int(state[at.H_DATA_FILLS])
+        return Activity(cycles, tuple(counts.tolist()), *fills)
+
     def instructions_left(self, pc: int) -> int:
         """Instructions of the current block from ``pc`` on."""
         block = self.current
@@ -245,9 +274,11 @@ class BlockTable:
 
     def abandon(self, pc: int) -> None:
         """Take back what was charged for the current block from ``pc`` on: control leaves it there."""
+        block = self.current
+        assert block is not None
         cycles, left = self.cycles_at(pc), self.instructions_left(pc)
         self._state[at.H_CYCLES] = cycles
-        self._state[at.H_INSTRUCTIONS] -= left
+        self._past -= class_counts(block.instructions[-left:])
         self.leave()
 
     def truncate(self, pc: int) -> None:
@@ -255,7 +286,7 @@ class BlockTable:
         block = self.current
         assert block is not None
         self.abandon(pc)
-        self._state[at.H_LAST_LINE] = -2
+        self._state[at.H_LAST_LINE], self._state[at.H_FRESH] = -2, 0
         size = pc - block.code.address
         if size == 0:
             return
@@ -302,6 +333,13 @@ class BlockTable:
             access.bytes,
         )
 
+    def _check_divide(self, instruction: Instruction) -> None:
+        assert instruction.dividend is not None
+        assert instruction.divisor is not None
+        traps = at.CHECK_DIVIDE if self.mode.divide_traps else 0
+        row = self.add_check(instruction, at.CHECK_QUOTIENT | traps)
+        row[2], row[3], row[4] = instruction.divisor, instruction.dividend, instruction.name == "sdiv"
+
     def set_breakpoint(self, address: int) -> None:
         """Stop before the instruction at ``address``."""
         self.breakpoints.add(address)
@@ -316,7 +354,7 @@ class BlockTable:
     def add_check(self, instruction: Instruction | int, kind: int) -> NDArray[np.int64]:
         """Add check bits at an instruction (or bare address) and return its row of the native table."""
         address = instruction if isinstance(instruction, int) else instruction.address
-        slot = int(at.check_slot(address))
+        slot = int(check_slot(address))
         while self._state[at.CHECKS + at.CHECK_WORDS * slot] not in (0, address + 1):
             slot = (slot + 1) % at.CHECK_SLOTS
         row = self._state[at.CHECKS + at.CHECK_WORDS * slot :][: at.CHECK_WORDS]
@@ -324,9 +362,6 @@ class BlockTable:
             row[0], row[3] = address + 1, -1
             self._checks += 1
         row[1] |= kind
-        if kind & at.CHECK_DIVIDE and not isinstance(instruction, int):
-            assert instruction.divisor is not None
-            row[2] = instruction.divisor
         if address not in self.watched:
             self.wanted.add(address)
         return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.virtual.cpu import native as at
+from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.engine import CORE_NAMES, REGISTER_NAMES
 from bench.virtual.cpu.execution import Execution
 from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region, StopReason
@@ -155,7 +155,7 @@ class Cpu(Execution):
         self.set_flash_access(0, icache=False, dcache=False, prefetch=False)
         self.flush_flash_caches(instruction=True, data=True)
         try:
-            stack, start = (int.from_bytes(self._memory.bytes(address, 4), "little") for address in (0, 4))
+            stack, start = (int.from_bytes(self._memory.bytes(address, 4), "little") for address in (self.system.vtor, self.system.vtor + 4))
         except AccessFault:
             stack, start = 0, 0
             self._exceptions.lock_up()
@@ -170,18 +170,19 @@ class Cpu(Execution):
             raise ValueError(f"{wait_states} flash wait states: 0 to 15 are possible")
         state = self._state
         state[at.H_WAIT_STATES] = wait_states
-        state[at.H_ALL_CACHED] = 0
         state[at.H_ICACHE], state[at.H_DCACHE], state[at.H_PREFETCH] = icache, dcache, prefetch
         self._update_switches()
 
     def flush_flash_caches(self, instruction: bool, data: bool) -> None:
         """Empty the flash accelerator's caches (FLASH_ACR.ICRST, DCRST)."""
         if instruction:
-            self._state[at.ICACHE :] = 0
-            self._state[at.H_ALL_CACHED] = 0
-            self._state[at.H_LAST_LINE] = -2
+            self._state[at.ICACHE : at.TOUCHED] = 0
+            self._state[at.LINE_SLOTS : self._state[at.H_DLINE_SLOTS]] = 0
+            self._state[at.H_GENERATION] += 1
+            self._state[at.H_LAST_LINE], self._state[at.H_FRESH], self._state[at.H_TOUCHED] = -2, 0, 0
         if data:
             self._state[at.DCACHE : at.ICACHE] = 0
+            self._state[self._state[at.H_DLINE_SLOTS] :] = 0
 
     def set_breakpoint(self, address: int) -> None:
         """Set a hardware breakpoint (as many as wanted; the FPB model limits to 6 or 8)."""

@@ -89,6 +89,7 @@ class Instruction:
     access: Access | None = None
     destination: int | None = None
     linear: tuple[int, tuple[tuple[int, int], ...]] | None = None
+    dividend: int | None = None
     divisor: int | None = None
 
     @property
@@ -242,7 +243,7 @@ def _reduce(raw: Any) -> Instruction:
         reads |= writes
     destination, linear = _linear(name, raw, operands)
     condition = raw.cc - 1 if 1 <= raw.cc <= ALWAYS and kind is not Kind.IT else ALWAYS
-    divisor = _CORE[operands[-1].reg] if kind is Kind.DIVIDE else None
+    dividend, divisor = (_CORE[op.reg] for op in operands[-2:]) if kind is Kind.DIVIDE else (None, None)
     return Instruction(
         raw.address,
         raw.size,
@@ -256,6 +257,7 @@ def _reduce(raw: Any) -> Instruction:
         access,
         destination,
         linear,
+        dividend,
         divisor,
     )
 

@@ -24,11 +24,23 @@ from numpy.typing import NDArray
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
-from bench.virtual.cpu import native as at
-from bench.virtual.cpu.interface import Memory
+from bench.virtual.cpu import layout as at
+from bench.virtual.cpu import native
+from bench.virtual.cpu.decode import PC
+from bench.virtual.cpu.interface import PAGE_BYTES, Memory
 
 _MODELS = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
 _NOWHERE = 0xFFFF_FFFE
+_SRAM_BEGIN, _SRAM_END = 0x2000_0000, 0x4000_0000  # DDI 0403E B3.1
+
+
+class _TlbEntry(ctypes.Structure):
+    _fields_ = (("address", ctypes.c_uint64), ("permissions", ctypes.c_int))
+
+
+_FILL = ctypes.CFUNCTYPE(
+    ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(_TlbEntry), ctypes.c_void_p
+)
 CORE_NAMES = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
 _REGISTERS = {
     **{f"r{n}": getattr(arm, f"UC_ARM_REG_R{n}") for n in range(13)},
@@ -80,13 +92,19 @@ class Engine:
     ) -> None:
         self._uc = uc.Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(_MODELS[model])
+        self._uc.ctl_set_tlb_mode(uc.UC_TLB_VIRTUAL)
         self._handle = self._uc._uch  # noqa: SLF001  (the binding has no public name for it)
         self._word = ctypes.c_uint64()
         self._word_pointer = ctypes.byref(self._word)
         self._buffers: list[Any] = []
+        self.state: NDArray[np.int64] = np.zeros(at.LINE_SLOTS + 2 * flash_lines, np.int64)
+        self.state[at.H_DLINE_SLOTS] = at.LINE_SLOTS + flash_lines
+        self._state_address = self.state.ctypes.data
         for memory in memories:
             self._map(memory)
-        self.state: NDArray[np.int64] = np.zeros(at.LINE_SLOTS + flash_lines, np.int64)
+        self._executed: set[int] = set()
+        self._keep_fill = _FILL(self._fill_tlb)
+        self._hook(uc.UC_HOOK_TLB_FILL, self._keep_fill, 1, 0)
         self._interrupt: int | None = None
         self._counting = False
         self._uc.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
@@ -96,7 +114,7 @@ class Engine:
         self.state[at.H_STOP_FUNCTION] = _address(uclib.uc_emu_stop)
         self.state[at.H_MISS_FUNCTION] = _address(self._keep_miss)
         self._find_registers(direct_registers)
-        self._hook(uc.UC_HOOK_BLOCK, at.on_block, 1, 0)
+        self._hook(uc.UC_HOOK_BLOCK, native.on_block, 1, 0)
         self._hooks: dict[int, ctypes.c_size_t] = {}
 
     def _map(self, memory: Memory) -> None:
@@ -110,14 +128,26 @@ class Engine:
         for base in memory.bases:
             self._uc.mem_map_ptr(base, memory.size, permissions, ctypes.addressof(buffer))
 
+    def _fill_tlb(self, _engine: Any, address: int, access: int, entry: Any, _user: Any) -> bool:
+        """Map a page to itself. A page of SRAM that no code ran from yet is not executable: Unicorn makes every store to a page that
+        may hold code a slow one (40 ns instead of 3), and with the core's own map all of SRAM may.
+        """
+        page = address & ~(PAGE_BYTES - 1)
+        if access == uc.UC_MEM_FETCH:
+            self._executed.add(page)
+        data_only = _SRAM_BEGIN <= page < _SRAM_END and page not in self._executed
+        entry[0].address, entry[0].permissions = page, uc.UC_PROT_ALL & ~uc.UC_PROT_EXEC if data_only else uc.UC_PROT_ALL
+        return True
+
     def _hook(self, kind: int, function: Any, begin: int, end: int) -> ctypes.c_size_t:
         handle = ctypes.c_size_t()
+        address = getattr(function, "address", None) or _address(function)
         status = uclib.uc_hook_add(
             self._handle,
             ctypes.byref(handle),
             kind,
-            ctypes.c_void_p(function.address),
-            ctypes.c_void_p(self.state.ctypes.data),
+            ctypes.c_void_p(address),
+            ctypes.c_void_p(self._state_address),
             ctypes.c_uint64(begin),
             ctypes.c_uint64(end),
         )
@@ -158,6 +188,8 @@ class Engine:
             error = raised.errno
         pc = self.get("pc") & ~1
         kind = self._classify(error)
+        if kind is Stop.ENDED and pc == _NOWHERE:  # that is where emu_start was told to end: no code is there
+            kind = Stop.FETCH
         thumb = kind not in (Stop.UNDEFINED, Stop.FETCH) or bool(self.get("xpsr") >> 24 & 1)
         return Stopped(kind, pc, thumb)
 
@@ -184,6 +216,13 @@ class Engine:
             raise KeyError(f"the emulator cannot read register {name!r}")
         return self._word.value & 0xFFFF_FFFF
 
+    def registers(self) -> tuple[int, ...]:
+        """r0-r14 as they are; also from inside a block hook."""
+        if self.state[at.H_SNAPSHOT_FUNCTION]:
+            return tuple(self.get(name) for name in CORE_NAMES[:PC])
+        words = (ctypes.c_uint32 * PC).from_address(int(self.state[at.H_REGISTERS]))
+        return tuple(words)
+
     def set(self, name: str, value: int) -> None:
         """Write a register."""
         self._word.value = value & 0xFFFF_FFFF
@@ -197,7 +236,7 @@ class Engine:
     def watch(self, address: int) -> None:
         """Call the native code hook at one instruction address."""
         if address not in self._hooks:
-            self._hooks[address] = self._hook(uc.UC_HOOK_CODE, at.on_code, address, address)
+            self._hooks[address] = self._hook(uc.UC_HOOK_CODE, native.on_code, address, address)
 
     def unwatch(self, address: int) -> None:
         """Undo `watch`."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.virtual.cpu import native as at
+from bench.virtual.cpu import layout as at
+from bench.virtual.cpu.activity import Activity
 from bench.virtual.cpu.blocks import BlockTable, CheckMode
 from bench.virtual.cpu.decode import Instruction, condition_passes, decode_one
 from bench.virtual.cpu.engine import CORE_NAMES, Engine, Stop, Stopped
@@ -50,7 +51,7 @@ class Execution:
         self._engine = Engine(timing.cpu_model, memories, lines, self._miss, direct_registers=direct_registers)
         self._state = self._engine.state
         self._set_up_flash(flashes[0] if flashes else None)
-        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset)
+        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset, self._engine.registers)
         self.system = SystemControl()
         self._units = LoadStoreUnit(self._engine, self._memory)
         self._exceptions = ExceptionUnit(self._engine, self.system, self._memory)
@@ -72,7 +73,13 @@ class Execution:
         if geometry.instruction_lines > at.ICACHE_SLOTS or geometry.data_lines > at.DCACHE_SLOTS:
             raise ValueError(f"a flash accelerator of {geometry} is larger than the model")
         state[at.H_ILINES], state[at.H_DLINES] = geometry.instruction_lines, geometry.data_lines
+        state[at.H_IWAYS] = geometry.instruction_ways or geometry.instruction_lines
+        state[at.H_DWAYS] = geometry.data_ways or geometry.data_lines
         state[at.H_LINE_SHIFT] = geometry.line_bytes.bit_length() - 1
+        state[at.H_FILL], state[at.H_GENERATION] = geometry.fill_cycles, 1
+        divide = self._timing.divide
+        state[at.H_DIVIDE_MINIMUM], state[at.H_DIVIDE_MAXIMUM] = divide.minimum, divide.maximum
+        state[at.H_DIVIDE_OVERHEAD], state[at.H_DIVIDE_BITS] = divide.overhead, divide.bits_per_cycle
         state[at.H_LAST_LINE] = -2
         state[at.H_PASS] = state[at.H_RESUME] = -1
 
@@ -393,7 +400,11 @@ class Execution:
         return self._blocks.cycles_at(self._pc) if self._mid else int(self._state[at.H_CYCLES])
 
     @property
+    def activity(self) -> Activity:
+        """What the core has done since power-on, by class of instruction: subtract two to have what lies between."""
+        return self._blocks.activity(self._pc if self._mid else None)
+
+    @property
     def instructions(self) -> int:
         """Instructions done since power-on (skipped ones of an IT block count)."""
-        done = int(self._state[at.H_INSTRUCTIONS])
-        return done - self._blocks.instructions_left(self._pc) if self._mid else done
+        return self.activity.instructions

@@ -1,4 +1,4 @@
-"""One acquisition of the virtual LPM01A: trigger, sampling with the instrument's own errors, the stream it sends."""
+"""One acquisition of a virtual PowerShield instrument: trigger, sampling, the stream that it sends."""
 
 from __future__ import annotations
 
@@ -9,73 +9,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.virtual.instruments.encode import Encoder
+from bench.virtual.instruments.frontend import FrontEnd
 from bench.virtual.instruments.wiring import Board
 
 STAMP_EVERY = 1000
-_NOISE_FLOOR_A = 2e-6
-_NOISE_OF_READING = 1e-3
 _LOST_SAMPLES_S = 5e-3  # at least three steps of the time stamps' clock
-
-
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """How this very instrument (by its seed) differs from an ideal one, inside the limits of the data sheet."""
-
-    gain: float
-    offset_a: float
-    clock: float
-    vdd: float
-    temperature_degc: float
-
-    @classmethod
-    def of(cls, seed: int) -> Errors:
-        """Draw the errors of instrument ``seed``: gain 2 %, offset 100 nA (UM2243), crystal 20 ppm, supply 0.3 %."""
-        draw = np.random.default_rng([0x4C504D, seed]).uniform(-1.0, 1.0, 5)
-        return cls(
-            gain=1.0 + 0.018 * float(draw[0]),
-            offset_a=90e-9 * float(draw[1]),
-            clock=20e-6 * float(draw[2]),
-            vdd=3e-3 * float(draw[3]),
-            temperature_degc=27.0 + 3.0 * float(draw[4]),
-        )
+_STALE_SAMPLES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the host has set when it says ``start``; ``sample_limit`` None: until told to stop."""
 
-    rate_hz: int
+    period_s: float
     sample_limit: int | None
     hardware_trigger: bool
     trigger_delay_s: float
     events_rising: bool
     events_falling: bool
-    range_a: float
-    bandwidth_hz: float
+    trip_a: float
     vdd_v: float
+    temperature_degc: float
 
 
 class Acquisition:
     """Makes the stream as far as the board's time has come. ``finished`` once the end mark is made."""
 
     def __init__(
-        self, board: Board, settings: Settings, encoder: Encoder, errors: Errors, seed: int, faults: frozenset[str]
+        self,
+        board: Board,
+        settings: Settings,
+        encoder: Encoder,
+        front_end: FrontEnd,
+        true_period_s: float,
+        faults: frozenset[str],
     ) -> None:
+        """``true_period_s``: the sample period by the board's clock, which the instrument takes for ``settings.period_s``."""
         self._board = board
         self._settings = settings
         self._encoder = encoder
-        self._errors = errors
+        self._front_end = front_end
         self._faults = faults
-        self._random = np.random.default_rng([0x6E6F, seed])
         self._armed_s = board.time_s
         self._start_s: float | None = None
-        # The instrument counts periods of its own crystal; a fast crystal makes them short.
-        self._period_s = 1.0 / settings.rate_hz / (1.0 + errors.clock)
+        self._period_s = true_period_s
         self._taken = 0
         self._sent = 0
         self._events = 0
         self._events_from_s = 0.0
-        self._history = np.zeros(0)
         # A third into the acquisition: in the middle of whatever is measured.
         self._to_lose = 0
         self._statistics = (math.inf, -math.inf, 0.0)
@@ -86,8 +67,11 @@ class Acquisition:
     def produce(self) -> bytes:
         """Return the bytes that became due since the last call."""
         out = bytearray()
+        if "stale" in self._faults:
+            self._faults -= {"stale"}
+            out += stale_samples(self._encoder)
         if self._start_s is None and not self._trigger(out):
-            return b""
+            return bytes(out)
         if not self.finished:
             self._run(out)
         return bytes(out)
@@ -114,6 +98,8 @@ class Acquisition:
     def _trigger(self, out: bytearray) -> bool:
         now_s = self._board.time_s
         if self._settings.hardware_trigger:
+            if "no_trigger" in self._faults:
+                return False
             rises = [
                 edge.time_s
                 for edge in self._board.timeline.edges(self._board.trigger_pin, self._armed_s, now_s)
@@ -127,7 +113,7 @@ class Acquisition:
         self._start_s = edge_s + self._settings.trigger_delay_s
         # The triggering edge itself is no event.
         self._events_from_s = math.nextafter(self._start_s, math.inf)
-        out += self._encoder.conditions(self._settings.vdd_v, self._errors.temperature_degc)
+        out += self._encoder.conditions(self._settings.vdd_v, self._settings.temperature_degc)
         return True
 
     def _run(self, out: bytearray) -> None:
@@ -160,7 +146,7 @@ class Acquisition:
             if self._taken < self._fault_at:
                 until = min(until, self._fault_at)
             seen_a = self._take(until - self._taken)
-            limit_a = self._settings.range_a * 1.05
+            limit_a = self._settings.trip_a
             out += self._encoder.samples(np.clip(seen_a, 0.0, limit_a))
             self._sent += seen_a.size
             if float(seen_a.max()) > limit_a:
@@ -168,7 +154,7 @@ class Acquisition:
                 return
             if self._sent % STAMP_EVERY == 0:
                 # By the instrument's own clock, of the samples taken (not of those sent): loss shows.
-                out += self._encoder.stamp(self._taken * 1000 // self._settings.rate_hz, 3)
+                out += self._encoder.stamp(int(self._taken * self._settings.period_s * 1000 + 1e-6), 3)
         if limit is not None and self._taken >= limit and not self.unplugged:
             self.finished = True
             out += self._encoder.end()
@@ -190,10 +176,7 @@ class Acquisition:
         """Return the next ``count`` samples, in ampere, as this instrument sees them before its range cuts them off."""
         assert self._start_s is not None
         start_s = self._start_s + self._taken * self._period_s
-        true_a = np.asarray(self._board.timeline.current_samples(start_s, self._period_s, count), np.float64)
-        seen_a = self._errors.gain * self._low_pass(true_a) + self._errors.offset_a
-        spread_a = np.hypot(_NOISE_FLOOR_A, _NOISE_OF_READING * seen_a)
-        seen_a = seen_a + spread_a * self._random.standard_normal(count)
+        seen_a, _ = self._front_end.take(start_s, count)
         self._taken += count
         self._statistics = (
             min(self._statistics[0], float(seen_a.min())),
@@ -201,18 +184,6 @@ class Acquisition:
             self._statistics[2] + float(seen_a.sum()),
         )
         return seen_a
-
-    def _low_pass(self, current_a: NDArray[np.float64]) -> NDArray[np.float64]:
-        """First-order low pass at the analogue bandwidth; few terms do: a sample period is several time constants."""
-        pole = float(np.exp(-2 * np.pi * self._settings.bandwidth_hz * self._period_s))
-        terms = max(1, int(np.ceil(np.log(1e-9) / np.log(max(pole, 1e-300)))))
-        weights = (1 - pole) * pole ** np.arange(terms)
-        weights /= weights.sum()
-        if not self._history.size:
-            self._history = np.full(terms - 1, current_a[0])
-        signal = np.concatenate((self._history, current_a))
-        self._history = signal[signal.size - (terms - 1) :]
-        return np.convolve(signal, weights, "valid")
 
     def _end_in_overcurrent(self, out: bytearray) -> None:
         out += self._encoder.overcurrent() + self._encoder.end()
@@ -223,7 +194,12 @@ class Acquisition:
             self._end_in_overcurrent(out)
         if "garbage" in self._faults:
             # What a broken line gives: idle level, then noise.
-            out += b"\xff\x13" + self._random.bytes(62)
-        if "lost" in self._faults:
-            self._to_lose = max(3, round(_LOST_SAMPLES_S * self._settings.rate_hz))
+            out += b"\xff\x13" + np.random.default_rng(self._taken).bytes(62)
+        if "lost_samples" in self._faults:
+            self._to_lose = max(3, round(_LOST_SAMPLES_S / self._settings.period_s))
         self.unplugged = "disconnect" in self._faults
+
+
+def stale_samples(encoder: Encoder) -> bytes:
+    """Return what an earlier acquisition may have left in the buffers."""
+    return encoder.samples(np.full(_STALE_SAMPLES, 1.25e-3))

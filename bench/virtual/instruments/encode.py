@@ -47,7 +47,10 @@ class Encoder(Protocol):
 
 
 class BinaryEncoder:
-    """``format bin_hexa``."""
+    """``format bin_hexa`` (STLINK-V3PWR: ``bin_hex``). ``overcurrent_bytes``: what frame F5 carries, 0 bytes or 4 (STLINK-V3PWR)."""
+
+    def __init__(self, overcurrent_bytes: int = 0) -> None:
+        self._overcurrent_bytes = overcurrent_bytes
 
     def samples(self, current_a: NDArray[np.float64]) -> bytes:
         """Two bytes a sample, big endian."""
@@ -68,7 +71,7 @@ class BinaryEncoder:
 
     def overcurrent(self) -> bytes:
         """Frame F5."""
-        return _frame(0xF5, b"")
+        return _frame(0xF5, bytes(self._overcurrent_bytes))
 
     def end(self) -> bytes:
         """Frame F4."""
@@ -76,7 +79,13 @@ class BinaryEncoder:
 
 
 class AsciiEncoder:
-    """``format ascii_dec``: four digits and a power of ten a line, ``6409-07``; a NUL follows each time stamp."""
+    """``format ascii_dec``: four digits and a power of ten a line, ``6409-07``; a NUL follows each time stamp.
+
+    ``trip_a`` is what the error line of an overcurrent tells.
+    """
+
+    def __init__(self, trip_a: float) -> None:
+        self._trip_a = trip_a
 
     def samples(self, current_a: NDArray[np.float64]) -> bytes:
         """Nine bytes a sample."""
@@ -98,7 +107,7 @@ class AsciiEncoder:
 
     def overcurrent(self) -> bytes:
         """An error line."""
-        return b"error overcurrent\r\n"
+        return f"error: Overcurrent >{self._trip_a * 1e3:.0f}mA, dynamic acquisition stopped\r\n".encode("ascii")
 
     def end(self) -> bytes:
         """The ``end`` line."""

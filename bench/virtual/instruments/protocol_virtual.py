@@ -1,4 +1,4 @@
-"""pyserial's handler for ``virtual://<board unique id>/<instrument>?seed=1&faults=lost,garbage``.
+"""pyserial's handler for ``virtual://<board unique id>/<instrument>?seed=1&fault=lost_samples,garbage``.
 
 pyserial imports a module ``protocol_<scheme>`` from the packages in ``serial.protocol_handler_packages`` and uses its
 ``Serial``; the port's seconds are the board's virtual seconds: a read that has to wait lets the board's time pass.
@@ -14,10 +14,19 @@ from urllib.parse import parse_qs, urlsplit
 from serial.serialutil import PortNotOpenError, SerialBase, SerialException
 
 from bench.errors import BenchError
+from bench.virtual.instruments.faults import Line, parse_faults
 from bench.virtual.instruments.lpm01a import VirtualLpm01a
+from bench.virtual.instruments.ppk2 import VirtualPpk2
+from bench.virtual.instruments.stlink_v3pwr import VirtualStlinkV3Pwr
 from bench.virtual.instruments.wiring import Board, Instrument, UnpluggedError
 
-_INSTRUMENTS: dict[str, Callable[[Board, int], Instrument]] = {"lpm01a": VirtualLpm01a}
+INSTRUMENTS: dict[str, Callable[[Board, int], Instrument]] = {
+    "lpm01a": VirtualLpm01a,
+    "ppk2": VirtualPpk2,
+    "stlink_v3pwr": VirtualStlinkV3Pwr,
+}
+
+_FAULT_KEYS = ("fault", "faults")
 
 # An instrument outlives its port, as a real one does, but not its board.
 _wired: weakref.WeakKeyDictionary[Board, dict[tuple[str, int], Instrument]] = weakref.WeakKeyDictionary()
@@ -60,28 +69,30 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
         url = urlsplit(self.port or "")
         name = url.path.strip("/")
         query = parse_qs(url.query, keep_blank_values=False)
-        if url.scheme != "virtual" or not url.netloc or name not in _INSTRUMENTS or query.keys() - {"seed", "faults"}:
+        if (
+            url.scheme != "virtual"
+            or not url.netloc
+            or name not in INSTRUMENTS
+            or query.keys() - {"seed", *_FAULT_KEYS}
+        ):
             raise SerialException(
-                f"{self.port!r} is not virtual://<board>/<instrument>?seed=<number>&faults=<a,b>, "
-                f"instrument one of {sorted(_INSTRUMENTS)}"
+                f"{self.port!r} is not virtual://<board>/<instrument>?seed=<number>&fault=<a,b>, "
+                f"instrument one of {sorted(INSTRUMENTS)}"
             )
         try:
             seed = int(query.get("seed", ["0"])[0])
             if seed < 0:
                 raise ValueError(f"seed {seed} is negative")
+            faults = parse_faults(",".join(value for key in _FAULT_KEYS for value in query.get(key, [])))
             board = acquire_board(url.netloc)
         except (LookupError, ValueError, BenchError) as error:
             raise SerialException(f"{self.port!r}: {error}") from error
-        try:
-            instruments = _wired.setdefault(board, {})
-            if (name, seed) not in instruments:
-                # By proxy: the dictionary must not keep its own key alive.
-                instruments[name, seed] = _INSTRUMENTS[name](weakref.proxy(board), seed)
-            instrument = instruments[name, seed]
-            instrument.set_faults(frozenset(filter(None, query.get("faults", [""])[0].split(","))))
-        except ValueError as error:
-            release_board(url.netloc)
-            raise SerialException(f"{self.port!r}: {error}") from error
+        instruments = _wired.setdefault(board, {})
+        if (name, seed) not in instruments:
+            # By proxy: the dictionary must not keep its own key alive.
+            instruments[name, seed] = Line(INSTRUMENTS[name](weakref.proxy(board), seed))
+        instrument = instruments[name, seed]
+        instrument.set_faults(faults)
         self._board, self._board_id, self._instrument = board, url.netloc, instrument
         self._received.clear()
         self.is_open = True
@@ -96,6 +107,13 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
     def from_url(self, url: str) -> str:
         """pyserial's hook for handlers; the URL is taken apart in ``open``."""
         return url
+
+    @property
+    def time_s(self) -> float:
+        """The clock that this port's time-outs are measured by: the board's virtual seconds."""
+        if self._board is None:
+            raise PortNotOpenError
+        return self._board.time_s
 
     @property
     def in_waiting(self) -> int:
@@ -128,6 +146,9 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
             self._device().receive(data)
         except UnpluggedError:
             raise SerialException("the device was unplugged") from None
+        except ValueError as error:
+            # More volts than the board stands: nothing a test or a demonstration should get over.
+            raise SerialException(f"the board was destroyed: {error}") from error
         return len(data)
 
     def flush(self) -> None:

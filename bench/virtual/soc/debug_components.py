@@ -7,7 +7,7 @@ Watchpoints, ITM, ETM and TPIU are not modelled; the ROM table says that the las
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.registers import WORD, Peripheral, Register
@@ -32,22 +32,23 @@ def identification(pidr: int, cidr: int = _CIDR_GENERIC) -> list[tuple[int, Regi
     return registers
 
 
-def rom_table() -> Peripheral:
-    """The ROM table of the STM32F446 (designer ST, part 0x421; RM0390 33.8)."""
+def rom_table(part: int = 0x421) -> Peripheral:
+    """The ROM table of an STM32 (designer ST; ``part`` is the device id, 0x421 the STM32F446: RM0390 33.8)."""
     present = [0xFFF0F003, 0xFFF02003, 0xFFF03003]
     absent = [0xFFF01002, 0xFFF41002, 0xFFF42002]
     entries = present + absent + [0] * 10
     registers = [(4 * i, Register(f"ENTRY{i}", entry, writable=0)) for i, entry in enumerate(entries)]
     registers.append((0xFCC, Register("MEMTYPE", 1, writable=0)))
-    return Peripheral("ROM table", ROM_BASE, [*registers, *identification(0x00000000_000A0421, _CIDR_ROM)])
+    return Peripheral("ROM table", ROM_BASE, [*registers, *identification(0x00000000_000A0000 | part, _CIDR_ROM)])
 
 
 class CycleCounter:
     """DWT. CYCCNT counts core cycles while DEMCR.TRCENA and CYCCNTENA are set; it stands still in sleep and while halted (C1.8.8)."""
 
-    def __init__(self, cycles: Callable[[], int], diagnoses: Diagnoses) -> None:
+    def __init__(self, cycles: Callable[[], int], diagnoses: Diagnoses, by_debugger: Callable[[], bool]) -> None:
         self._cycles = cycles
         self._diagnoses = diagnoses
+        self._by_debugger = by_debugger
         self._trace_enabled = False
         self._count = 0
         self._since: int | None = None
@@ -123,15 +124,24 @@ class BreakpointSetter(Protocol):
 class Breakpoints:
     """FPB version 1: six instruction comparators for the code region; the two literal comparators exist but do nothing."""
 
+    control: ClassVar[int] = 0x260
+    """FP_CTRL without its enable bit: version, numbers of comparators."""
+    code_comparators: ClassVar[int] = FPB_CODE_COMPARATORS
+    literal_comparators: ClassVar[int] = 2
+    pidr: ClassVar[int] = 0x00000004_002BB003
+
     def __init__(self, core: BreakpointSetter) -> None:
         self._core = core
         self._set: frozenset[int] = frozenset()
-        self._ctrl = Register("FP_CTRL", 0x260, on_write=self._write_ctrl)
-        self._comparators = [Register(f"FP_COMP{i}", after_write=self._apply) for i in range(FPB_CODE_COMPARATORS)]
+        self._ctrl = Register("FP_CTRL", self.control, on_write=self._write_ctrl)
+        self._comparators = [Register(f"FP_COMP{i}", after_write=self._apply) for i in range(self.code_comparators)]
         registers = [(0x00, self._ctrl), (0x04, Register("FP_REMAP", 0, writable=0x1FFFFFE0))]
         registers += [(0x08 + 4 * i, comparator) for i, comparator in enumerate(self._comparators)]
-        registers += [(0x20 + 4 * i, Register(f"FP_COMP{6 + i}", writable=0)) for i in range(2)]
-        self.peripheral = Peripheral("FPB", FPB_BASE, [*registers, *identification(0x00000004_002BB003)])
+        first = self.code_comparators
+        registers += [
+            (0x08 + 4 * i, Register(f"FP_COMP{i}", writable=0)) for i in range(first, first + self.literal_comparators)
+        ]
+        self.peripheral = Peripheral("FPB", FPB_BASE, [*registers, *identification(self.pidr)])
 
     def power_on(self) -> None:
         """Power-on reset; a system reset leaves the breakpoints alone."""
@@ -158,6 +168,6 @@ class Breakpoints:
 
     def _write_ctrl(self, _: int, new: int) -> int:
         if new & 2:  # KEY
-            self._ctrl.value = 0x260 | (new & 1)
+            self._ctrl.value = self.control | (new & 1)
             self._apply()
         return self._ctrl.value

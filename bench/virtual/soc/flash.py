@@ -6,8 +6,9 @@ Erase and programming times: DS10693 rev 10 tables 46 and 47, typical.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from bench.virtual.soc.context import Diagnoses, Time
 from bench.virtual.soc.registers import Peripheral, Register
@@ -32,6 +33,30 @@ _ERASE_S = {
     128 * KIB: (2.0, 1.3, 1.0),
     SIZE: (8.0, 5.5, 4.0),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FlashGeometry:
+    """Sectors [bytes] from ``ARRAY_BASE`` on; seconds to erase a sector of a size, or everything, at parallelism x8, x16, x32."""
+
+    name: str
+    sectors: tuple[int, ...]
+    erase_s: Mapping[int, tuple[float, float, float]]
+
+    @property
+    def size(self) -> int:
+        """All of the flash [bytes]."""
+        return sum(self.sectors)
+
+    def sector_span(self, number: int) -> tuple[int, int]:
+        """Return (address, size in bytes) of a sector. Raises IndexError for a number that there is not."""
+        if not 0 <= number < len(self.sectors):
+            raise IndexError(f"the {self.name} has flash sectors 0 to {len(self.sectors) - 1}, not {number}")
+        return ARRAY_BASE + sum(self.sectors[:number]), self.sectors[number]
+
+
+F446 = FlashGeometry("STM32F446xE", SECTORS, _ERASE_S)
+
 # Lowest supply for a parallelism, RM0390 table 6; x64 needs an external VPP that the board does not have.
 _LOWEST_V = {0: 1.7, 1: 2.1, 2: 2.7}
 
@@ -64,14 +89,14 @@ class FlashAccess(Protocol):
 
 
 def sector_span(number: int) -> tuple[int, int]:
-    """Return (address, size in bytes) of a sector. Raises IndexError for a number outside 0-7."""
-    if not 0 <= number < len(SECTORS):
-        raise IndexError(f"the STM32F446xE has flash sectors 0 to {len(SECTORS) - 1}, not {number}")
-    return ARRAY_BASE + sum(SECTORS[:number]), SECTORS[number]
+    """Return (address, size in bytes) of a sector of the STM32F446xE. Raises IndexError for a number outside 0-7."""
+    return F446.sector_span(number)
 
 
 class FlashController:
     """FLASH. ``access_changed`` is called after a write of ACR; it may raise AccessFault when a clock limit is broken."""
+
+    geometry: ClassVar[FlashGeometry] = F446
 
     def __init__(self, time: Time, diagnoses: Diagnoses, array: FlashArray, access: FlashAccess, vdd_v: Callable[[], float],
                  access_changed: Callable[[], None]) -> None:  # fmt: skip
@@ -200,17 +225,18 @@ class FlashController:
             )
         psize = self._parallelism()
         if modes == _MER:
-            address, size = ARRAY_BASE, SIZE
+            address, size = ARRAY_BASE, self.geometry.size
         else:
             number = cr >> 3 & 15
-            if number >= len(SECTORS):
+            geometry = self.geometry
+            if number >= len(geometry.sectors):
                 self._sr.value |= _PGSERR
                 self._diagnoses.refuse(
-                    f"FLASH_CR.SNB = {number}: the STM32F446xE has sectors 0 to {len(SECTORS) - 1} (RM0390 3.3 table 4)"
+                    f"FLASH_CR.SNB = {number}: the {geometry.name} has sectors 0 to {len(geometry.sectors) - 1} (RM0390 3.3 table 4)"
                 )
-            address, size = sector_span(number)
+            address, size = geometry.sector_span(number)
         self._array.write_memory(address, b"\xff" * size)
-        self._begin(_ERASE_S[size][psize])
+        self._begin(self.geometry.erase_s[size][psize])
 
     def program(self, address: int, size: int, value: int) -> None:
         """A store of the core (or the debugger) into the flash array: bits can only be cleared. Raises AccessFault when not set up for it."""

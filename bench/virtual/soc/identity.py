@@ -1,4 +1,7 @@
-"""Read-only identity of an STM32F446: unique id, flash size (RM0390 rev 6 section 34), and the debug MCU block DBGMCU (section 33.16)."""
+"""Read-only identity of an STM32: unique id, flash size, and the debug MCU block DBGMCU.
+
+F446: RM0390 rev 6 sections 34 and 33.16. L4: RM0351 rev 9 and RM0432 rev 9, device electronic signature and debug support.
+"""
 
 from __future__ import annotations
 
@@ -42,4 +45,27 @@ def debug_mcu() -> Peripheral:
         "DBGMCU", DBGMCU_BASE,
         [(0x0, _constant("IDCODE", IDCODE)), (0x4, Register("CR", 0, writable=0xE7)),
          (0x8, Register("APB1_FZ", 0, writable=0x06E01DFF)), (0xC, Register("APB2_FZ", 0, writable=0x00070003))],
+    )  # fmt: skip
+
+
+L4_SYSTEM_MEMORY_BASE = 0x1FFF7400
+L4_UNIQUE_ID = 0x1FFF7590
+L4_FLASH_SIZE = 0x1FFF75E0
+
+
+def system_memory_l4(board_id: str, flash_kib: int) -> Peripheral:
+    """The part of an L4's system memory that holds the unique id and the flash size."""
+    words = unique_words(board_id)
+    offset = L4_UNIQUE_ID - L4_SYSTEM_MEMORY_BASE
+    registers = [(offset + 4 * i, _constant(f"U_ID{i}", word)) for i, word in enumerate(words)]
+    registers.append((L4_FLASH_SIZE - L4_SYSTEM_MEMORY_BASE, _constant("F_SIZE", 0xFFFF0000 | flash_kib)))
+    return Peripheral("system memory", L4_SYSTEM_MEMORY_BASE, registers)
+
+
+def debug_mcu_l4(idcode: int) -> Peripheral:
+    """DBGMCU of an L4. Its control bits survive a system reset; only a power-on reset clears them."""
+    return Peripheral(
+        "DBGMCU", DBGMCU_BASE,
+        [(0x0, _constant("IDCODE", idcode)), (0x4, Register("CR", 0, writable=0xE7)), (0x8, Register("APB1FZR1", 0)),
+         (0xC, Register("APB1FZR2", 0)), (0x10, Register("APB2FZR", 0))],
     )  # fmt: skip

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bench.virtual.soc.context import Diagnoses, Time
-from bench.virtual.soc.limits import pll_problem
+from bench.virtual.soc.limits import F446, ChipLimits, pll_problem
 from bench.virtual.soc.registers import Peripheral, Register
 
 BASE = 0x40023800
@@ -50,6 +51,15 @@ class Clocks:
 class Rcc:
     """RCC. ``changed`` is called after every write that may have changed a clock; it may raise AccessFault when a limit is broken."""
 
+    limits: ClassVar[ChipLimits] = F446
+    sources: ClassVar[tuple[str, ...]] = SOURCES
+    gates: ClassVar[tuple[tuple[int, str, int, int], ...]] = (
+        (0x30, "AHB1ENR", 0, 0x606410FF),
+        (0x40, "APB1ENR", 0, 0x3FFFC9FF),
+        (0x44, "APB2ENR", 0, 0x00C77F33),
+    )
+    """Offset, name, reset value and writable bits of the clock enable registers."""
+
     def __init__(self, time: Time, diagnoses: Diagnoses, hse_hz: float, pll_switched: Callable[[bool], None],
                  changed: Callable[[], None]) -> None:  # fmt: skip
         self._time = time
@@ -61,14 +71,15 @@ class Rcc:
         self._cr = Register("CR", 0x00000083, on_read=self._read_cr, on_write=self._write_cr)
         self._pllcfgr = Register("PLLCFGR", 0x24003010, on_write=self._write_pllcfgr)
         self._cfgr = Register("CFGR", 0, on_write=self._write_cfgr)
-        self.ahb1enr = Register("AHB1ENR", 0, writable=0x606410FF)
-        self.apb1enr = Register("APB1ENR", 0, writable=0x3FFFC9FF)
-        self.apb2enr = Register("APB2ENR", 0, writable=0x00C77F33)
+        gates = [(offset, Register(name, reset, writable=bits)) for offset, name, reset, bits in self.gates]
+        self.ahb1enr, self.apb1enr = (
+            next(gate for _, gate in gates if gate.name == name) for name in ("AHB1ENR", "APB1ENR")
+        )
         self._csr = Register("CSR", _RESET_FLAGS, on_write=self._write_csr)
         self.peripheral = Peripheral(
             "RCC", BASE,
             [(0x00, self._cr), (0x04, self._pllcfgr), (0x08, self._cfgr), (0x0C, Register("CIR", 0, writable=0x7F00)),
-             (0x30, self.ahb1enr), (0x40, self.apb1enr), (0x44, self.apb2enr), (0x74, self._csr)],
+             *gates, (0x74, self._csr)],
         )  # fmt: skip
 
     def reset(self, *, software: bool, power_on: bool = False) -> None:
@@ -84,7 +95,7 @@ class Rcc:
     def clocks(self) -> Clocks:
         """The clocks that the registers give now."""
         cfgr = self._cfgr.value
-        source = SOURCES[cfgr & 3]
+        source = self.sources[cfgr & 3]
         sysclk_hz = {"hsi": HSI_HZ, "hse": self._hse_hz}.get(source) or self._pll_hz(source)
         hclk_hz = sysclk_hz / _AHB.get(cfgr >> 4 & 15, 1)
         div1, div2 = _APB.get(cfgr >> 10 & 7, 1), _APB.get(cfgr >> 13 & 7, 1)
@@ -112,7 +123,7 @@ class Rcc:
         refuse = self._diagnoses.refuse
         if new & _CR_OTHER:
             refuse(f"RCC_CR = {new:#010x}: CSS, PLLI2S and PLLSAI are not modelled (RM0390 6.3.1)")
-        source = SOURCES[self._cfgr.value & 3]
+        source = self.sources[self._cfgr.value & 3]
         runs_on_pll = source in ("pll", "pll_r")
         if changed & _HSEBYP and old & _HSEON:
             refuse("RCC_CR.HSEBYP written while the HSE is on (RM0390 6.3.1)")
@@ -146,7 +157,7 @@ class Rcc:
         return now_s + HSE_READY_S
 
     def _pll_start(self, now_s: float) -> float | None:
-        problem = pll_problem(*self._pll_factors())
+        problem = pll_problem(*self._pll_factors(), self.limits)
         input_flag = _HSERDY if self._pllcfgr.value >> 22 & 1 else _HSIRDY
         if problem is None and not self._is_ready(input_flag):
             problem = "the PLL was turned on before its input clock was ready (RM0390 6.2.3)"
@@ -166,7 +177,7 @@ class Rcc:
             flag = (_HSIRDY, _HSERDY, _PLLRDY, _PLLRDY)[new_source]
             if not self._is_ready(flag):
                 self._diagnoses.refuse(
-                    f"RCC_CFGR.SW selects {SOURCES[new_source].upper()} before it is ready (RM0390 6.3.3; the switch would hang or glitch)"
+                    f"RCC_CFGR.SW selects {self.sources[new_source].upper()} before it is ready (RM0390 6.3.3; the switch would hang or glitch)"
                 )
         self._cfgr.value = (new & 0xFFFFFCF0) | new_source | new_source << 2
         self._changed()

@@ -6,7 +6,7 @@ SysTick exists but cannot count: firmware under measurement runs without it, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bench.virtual.cpu import SystemControl
@@ -15,7 +15,6 @@ from bench.virtual.soc.debug_components import identification
 from bench.virtual.soc.registers import Peripheral, Register
 
 BASE = 0xE000E000
-CPUID_M4 = 0x410FC241
 IRQ_WORDS = 4
 """STM32F446: 97 interrupts (RM0390 10.1.3), so four words of 32."""
 
@@ -23,14 +22,6 @@ _PENDSV, _SYSTICK, _NMI = 14, 15, 2
 _VECTKEY = 0x05FA
 _SLEEPDEEP = 1 << 2
 _RO = 0
-
-_FEATURES = {
-    0xD40: 0x00000030, 0xD44: 0x00000200, 0xD48: 0x00100000, 0xD4C: 0, 0xD50: 0x00100030, 0xD54: 0, 0xD58: 0x01000000, 0xD5C: 0,
-    0xD60: 0x01101110, 0xD64: 0x02112000, 0xD68: 0x21232231, 0xD6C: 0x01111131, 0xD70: 0x01310102, 0xD78: 0, 0xD7C: 0, 0xD90: 0,
-    0xF40: 0x10110021, 0xF44: 0x11000011, 0xF48: 0,
-}  # fmt: skip
-"""ID_PFR0 ... ID_ISAR4, CLIDR, CTR, MPU_TYPE, MVFR0-2."""
-
 
 class Core(Protocol):
     """What the system control space needs of the core."""
@@ -46,15 +37,16 @@ class SystemControlSpace:
     """SCS registers except the debug ones, which `bench.virtual.soc.core_debug` adds to the same block."""
 
     def __init__(self, core: Core, diagnoses: Diagnoses, system_reset: Callable[[], None], core_reset: Callable[[], None],
-                 debug_registers: list[tuple[int, Register]]) -> None:  # fmt: skip
+                 debug_registers: list[tuple[int, Register]], cpuid: int, features: Mapping[int, int]) -> None:  # fmt: skip
         self._core = core
         self._system = core.system
         self._diagnoses = diagnoses
         self._system_reset = system_reset
         self._core_reset = core_reset
         registers = self._nvic() + self._scb() + self._systick() + debug_registers
+        registers.append((0xD00, Register("CPUID", cpuid, writable=_RO)))
         registers += [
-            (offset, Register(f"ID_{offset:03X}", value, writable=_RO)) for offset, value in _FEATURES.items()
+            (offset, Register(f"ID_{offset:03X}", value, writable=_RO)) for offset, value in features.items()
         ]
         self.peripheral = Peripheral("SCS", BASE, [*registers, *identification(0x00000004_000BB00C)])
 
@@ -115,7 +107,6 @@ class SystemControlSpace:
 
     def _scb(self) -> list[tuple[int, Register]]:
         return [
-            (0xD00, Register("CPUID", CPUID_M4, writable=_RO)),
             (0xD04, Register("ICSR", on_read=self._read_icsr, on_write=self._write_icsr)),
             (0xD08, Register("VTOR", on_read=lambda _: self._system.vtor, on_write=self._write_vtor)),
             (

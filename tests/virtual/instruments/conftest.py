@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import serial
 
-from bench.probes import lpm01a
+from bench.probes import powershield, ppk2
 from bench.virtual.instruments import protocol_virtual
 from tests.virtual.instruments.instrument_fakes import FakeBoard, board_with_window
 
@@ -13,7 +13,8 @@ PACKAGE = "bench.virtual.instruments"
 @pytest.fixture(autouse=True)
 def supply_settles_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The boards here open their window soon after time 0, whoever waits."""
-    monkeypatch.setattr(lpm01a, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(powershield, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(ppk2, "_SETTLE_S", 0.0)
 
 
 @pytest.fixture

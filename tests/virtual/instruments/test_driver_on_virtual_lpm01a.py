@@ -19,11 +19,17 @@ from bench.errors import (
 )
 from bench.probes.base import Capture, CaptureRequest
 from bench.probes.lpm01a import Lpm01a
-from bench.virtual.instruments.acquisition import Errors
+from bench.virtual.instruments.frontend import Errors
+from bench.virtual.instruments.lpm01a import VirtualLpm01a
 from bench.virtual.timeline import Timeline
 from tests.virtual.instruments.instrument_fakes import FakeBoard, FakeTimeline, board_with_window
 
 REQUEST = CaptureRequest(sample_rate_hz=100e3, duration_s=0.15, trigger_timeout_s=1.0)
+
+
+def gain(seed: int) -> float:
+    """The gain of the range from 5 mA on."""
+    return Errors.of(VirtualLpm01a.sheet, seed).gains[-1]
 
 
 def measure(
@@ -53,12 +59,12 @@ def test_current_and_window_are_recovered_within_the_data_sheet(
     for samples, true_a in ((capture.current_a[10 : fall - 10], 20e-3), (capture.current_a[fall + 10 :], 2e-3)):
         assert float(samples.mean()) == pytest.approx(true_a, rel=spec.gain_error, abs=spec.offset_error_a)
         assert float(samples.std()) > 0
-    assert capture.trigger_fall_s == pytest.approx(0.1, abs=capture.trigger_resolution_s / 2 + 0.1 * 20e-6)
+    assert capture.trigger_fall_s == pytest.approx(0.1, abs=capture.trigger_resolution_s / 2 + 0.1 * 100e-6)
     assert capture.trigger_resolution_s == 1 / rate_hz
     if sample_format == "bin_hexa":
         assert capture.vdd_measured
-        assert capture.vdd_v == pytest.approx(3.3, rel=3e-3, abs=1e-3)
-        assert capture.vdd_v == pytest.approx(board.supplies[-1], abs=1e-3)
+        assert capture.vdd_v == pytest.approx(3.3, rel=2e-2)
+        assert capture.vdd_v == pytest.approx(board.supplies[-1], rel=1e-2)
     else:
         assert (capture.vdd_measured, capture.vdd_v) == (False, 3.3)
     assert capture.temperature_degc == pytest.approx(27, abs=4)
@@ -90,9 +96,9 @@ class RecordingBoard:
 def test_on_the_timeline_of_the_virtual_boards(boards: dict[str, FakeBoard]) -> None:
     boards["fake"] = RecordingBoard(0.0423456789, 0.1323456789)  # type: ignore[assignment]
     capture = measure("virtual://fake/lpm01a?seed=4")
-    assert capture.trigger_fall_s == pytest.approx(0.09, abs=7e-6)
-    assert float(capture.current_a[:8990].mean()) == pytest.approx(30e-3 * Errors.of(4).gain, rel=1e-3)
-    assert float(capture.current_a[9010:].mean()) == pytest.approx(8e-3 * Errors.of(4).gain, rel=1e-3)
+    assert capture.trigger_fall_s == pytest.approx(0.09, abs=5e-6 + 0.09 * 100e-6)
+    assert float(capture.current_a[:8990].mean()) == pytest.approx(30e-3 * gain(4), rel=1e-3)
+    assert float(capture.current_a[9010:].mean()) == pytest.approx(8e-3 * gain(4), rel=1e-3)
 
 
 def test_instruments_differ_by_seed_and_repeat_themselves(boards: dict[str, FakeBoard]) -> None:
@@ -102,7 +108,7 @@ def test_instruments_differ_by_seed_and_repeat_themselves(boards: dict[str, Fake
         means.append(float(measure(f"virtual://fake/lpm01a?seed={seed}").current_a.astype(float).mean()))
     assert means[0] == means[2]
     assert means[0] != means[1]
-    assert means[0] / means[1] == pytest.approx(Errors.of(1).gain / Errors.of(2).gain, rel=1e-3)
+    assert means[0] / means[1] == pytest.approx(gain(1) / gain(2), rel=1e-3)
 
 
 def test_two_captures_in_one_session_need_one_command_more(board: FakeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +140,7 @@ def test_two_captures_in_one_session_need_one_command_more(board: FakeBoard, mon
 
 def test_supply_follows_and_survives_a_closed_port(board: FakeBoard) -> None:
     measure("virtual://fake/lpm01a", vdd_v=1.8)
-    assert board.supplies == [pytest.approx(1.8, rel=3e-3)]
+    assert board.supplies == [pytest.approx(1.8, rel=1e-2)]
     probe = Lpm01a("virtual://fake/lpm01a")
     probe.open()
     assert len(board.supplies) == 1
@@ -151,8 +157,10 @@ def test_waiting_costs_few_steps_and_only_virtual_time(board: FakeBoard) -> None
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
+        ("silent", ProbeTimeout),
         ("mute", ProbeTimeout),
         ("garbage", ProbeProtocolError),
+        ("lost_samples", SamplesLost),
         ("lost", SamplesLost),
         ("disconnect", ProbeDisconnected),
         ("overcurrent", ProbeSaturated),
@@ -209,7 +217,7 @@ def test_second_window_in_one_acquisition_is_refused(boards: dict[str, FakeBoard
 
 @pytest.mark.parametrize("inside_a", [50.9e-3, 60e-3, 0.3])
 def test_current_beyond_the_dynamic_range_is_saturation(boards: dict[str, FakeBoard], inside_a: float) -> None:
-    seed = next(seed for seed in range(100) if Errors.of(seed).gain > 1.0)
+    seed = next(seed for seed in range(100) if gain(seed) > 1.0)
     boards["fake"] = board_with_window(inside_a=inside_a)
     with pytest.raises(ProbeSaturated, match="50 mA"):
         measure(f"virtual://fake/lpm01a?seed={seed}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.errors import CurrentProbeError, ProbeProtocolError, ProbeSaturated, ProbeTimeout, SamplesLost
 from bench.probes.base import Capture, ProbeSpec
-from bench.probes.lpm01a_stream import Mark, MarkKind, StreamParser
+from bench.probes.powershield_stream import Mark, MarkKind, StreamParser
 from bench.units import format_si
 
 STAMP_EVERY = 1000
@@ -18,6 +19,9 @@ STAMP_EVERY = 1000
 COUNT_TOLERANCE = 2
 """By so many samples a whole acquisition may be longer or shorter than its time says: the edges of two timers."""
 _STAMP_TOLERANCE_S = 1.5e-3  # stamps have a resolution of 1 ms
+
+WindowEnd = Callable[[StreamParser, NDArray[np.float32], float], tuple[float, float]]
+"""From an ended stream, its samples and their rate: when the trigger fell, and the resolution of that, both in seconds."""
 
 _LOWER_RATE = "measure again; if it persists, use a lower sample rate, another USB port, or a less busy host"
 
@@ -30,16 +34,19 @@ def build_capture(
     expected_samples: int,
     vdd_set_v: float,
     temperature_degc: float | None,
+    window_end: WindowEnd | None = None,
+    stamp_every: int | None = STAMP_EVERY,
 ) -> Capture:
     """Return the capture that the ended ``stream`` holds.
 
-    ``vdd_set_v`` and ``temperature_degc`` stand where the stream tells nothing. Raises ProbeSaturated, SamplesLost,
+    ``vdd_set_v`` and ``temperature_degc`` stand where the stream tells nothing. ``window_end`` finds the falling edge (None: by the
+    event). ``stamp_every``: samples between two time stamps, None where that is not known. Raises ProbeSaturated, SamplesLost,
     ProbeTimeout (the trigger input did not fall), ProbeProtocolError, CurrentProbeError (supply lost).
     """
     refuse_errors(stream.marks, spec)
     if not stream.ended:
         raise ProbeProtocolError("the acquisition has no end mark", hint=_LOWER_RATE)
-    _refuse_losses(stream, sample_rate_hz, expected_samples)
+    _refuse_losses(stream, sample_rate_hz, expected_samples, stamp_every)
     current_a = stream.samples()
     highest_a = float(np.max(current_a, initial=0.0))
     if highest_a > spec.max_current_a:
@@ -48,6 +55,22 @@ def build_capture(
             f"{format_si(spec.max_current_a, 'A')} (highest {format_si(highest_a, 'A')}), the limit of {spec.model}",
             hint="use a probe with a larger range, or a slower clock",
         )
+    trigger_fall_s, resolution_s = (window_end or by_event)(stream, current_a, sample_rate_hz)
+    voltages = [mark.value for mark in stream.marks if mark.kind is MarkKind.VOLTAGE]
+    temperatures = [mark.value for mark in stream.marks if mark.kind is MarkKind.TEMPERATURE]
+    return Capture(
+        sample_rate_hz=sample_rate_hz,
+        current_a=current_a,
+        trigger_fall_s=trigger_fall_s,
+        trigger_resolution_s=resolution_s,
+        vdd_v=float(np.mean(voltages)) if voltages else vdd_set_v,
+        vdd_measured=bool(voltages),
+        temperature_degc=temperatures[-1] if temperatures else temperature_degc,
+    )
+
+
+def by_event(stream: StreamParser, current_a: NDArray[np.float32], sample_rate_hz: float) -> tuple[float, float]:
+    """Find the falling edge by the one event among the samples. Raises ProbeTimeout without one, ProbeProtocolError with more."""
     falls = [mark for mark in stream.marks if mark.kind is MarkKind.EVENT]
     if not falls:
         raise ProbeTimeout(
@@ -60,18 +83,8 @@ def build_capture(
             f"first after samples {', '.join(str(mark.at_sample) for mark in falls[:4])}",
             hint="check the trigger wire (bounce, wrong pin) and that the firmware raises the pin once",
         )
-    voltages = [mark.value for mark in stream.marks if mark.kind is MarkKind.VOLTAGE]
-    temperatures = [mark.value for mark in stream.marks if mark.kind is MarkKind.TEMPERATURE]
     # The event stands before the sample in whose interval the edge was: the middle of that is the estimate.
-    return Capture(
-        sample_rate_hz=sample_rate_hz,
-        current_a=current_a,
-        trigger_fall_s=(falls[0].at_sample + 0.5) / sample_rate_hz,
-        trigger_resolution_s=1.0 / sample_rate_hz,
-        vdd_v=float(np.mean(voltages)) if voltages else vdd_set_v,
-        vdd_measured=bool(voltages),
-        temperature_degc=temperatures[-1] if temperatures else temperature_degc,
-    )
+    return (falls[0].at_sample + 0.5) / sample_rate_hz, 1.0 / sample_rate_hz
 
 
 def refuse_errors(marks: Sequence[Mark], spec: ProbeSpec) -> None:
@@ -102,16 +115,16 @@ def refuse_errors(marks: Sequence[Mark], spec: ProbeSpec) -> None:
             )
 
 
-def _refuse_losses(stream: StreamParser, sample_rate_hz: float, expected_samples: int) -> None:
+def _refuse_losses(stream: StreamParser, sample_rate_hz: float, expected_samples: int, stamp_every: int | None) -> None:
     """Compare the number of samples with the time stamps among them, and with the length of the acquisition."""
     counted, stamps = stream.sample_count, [mark for mark in stream.marks if mark.kind is MarkKind.TIMESTAMP]
     previous = 0
     for stamp in stamps:
         between, previous = stamp.at_sample - previous, stamp.at_sample
         # A stamp may also stand before the first sample and behind the last.
-        if between != STAMP_EVERY and stamp.at_sample not in (0, counted):
+        if stamp_every and between != stamp_every and stamp.at_sample not in (0, counted):
             raise SamplesLost(
-                f"{between} samples up to the time stamp at {stamp.at_sample} instead of {STAMP_EVERY}",
+                f"{between} samples up to the time stamp at {stamp.at_sample} instead of {stamp_every}",
                 hint=_LOWER_RATE,
             )
     for before, after in pairwise(stamps):

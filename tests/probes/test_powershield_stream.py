@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bench.errors import CurrentProbeError
 from bench.probes.base import Capture
 from bench.probes.lpm01a import Lpm01a
-from bench.probes.lpm01a_check import build_capture
-from bench.probes.lpm01a_stream import AsciiParser, BinaryParser, Mark, MarkKind, decode_samples
+from bench.probes.powershield_check import build_capture
+from bench.probes.powershield_stream import AsciiParser, BinaryParser, Mark, MarkKind, decode_samples
 
 DONE = b"\r\nPowerShield > Acquisition completed\r\n\r\n"
 SAMPLES = 2500

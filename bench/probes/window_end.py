@@ -1,0 +1,109 @@
+"""Where a window ends, by the current alone: for probes that start at the trigger's rise but cannot see its fall.
+
+The target draws one current while it computes and another, lower one when it sleeps. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.errors import CurrentProbeError, ProbeProtocolError, ProbeTimeout
+from bench.units import format_si
+
+BLOCK_SAMPLES = 16
+"""Levels are compared by means of so many samples: a loop's own pattern must not look like its end."""
+EDGE_SAMPLES = 4
+"""Within so many samples either side the step must be over: two for the filter, two for the search."""
+LEAST_STEP = 0.05
+"""A step down of less than this share of the active current is none."""
+
+_HINT = (
+    "use a probe that records the trigger pin (lpm01a, ppk2), a longer window, or a board whose sleep current is lower"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """The one step down of a trace: ``position`` in samples from its start (a fraction tells where in a sample), levels in ampere."""
+
+    position: float
+    high_a: float
+    low_a: float
+
+
+def find_step_down(samples_a: ArrayLike) -> StepDown:
+    """Return the step that splits ``samples_a`` (n,) best into a high and a low level (least squares).
+
+    Where in the sample the edge lies follows from the charge around it. Raises ProbeTimeout where no level change is (the window
+    did not end), ProbeProtocolError where there is more than one, CurrentProbeError where a sample is not finite.
+    """
+    values = np.asarray(samples_a, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise CurrentProbeError("a sample of the trace is not a number", hint="measure again")
+    split = _best_split(values)
+    if split is None:
+        raise ProbeTimeout(f"{values.size} samples are too few to see a window end in", hint=_HINT)
+    high_a, low_a = _levels(values, split)
+    step_a = high_a - low_a
+    if not step_a > LEAST_STEP * abs(high_a):
+        raise ProbeTimeout(
+            f"the current does not fall at the window's end: {format_si(high_a, 'A')} before, {format_si(low_a, 'A')} after "
+            f"the largest change, at sample {split} of {values.size}",
+            hint=_HINT,
+        )
+    _refuse_several(values, split, (high_a + low_a) / 2)
+    around = values[split - EDGE_SAMPLES : split + EDGE_SAMPLES]
+    return StepDown(split - EDGE_SAMPLES + float(np.sum((around - low_a) / step_a)), high_a, low_a)
+
+
+def fall_time(
+    samples_a: ArrayLike, sample_rate_hz: float, *, bandwidth_hz: float, tail_s: float = 0.0
+) -> tuple[float, float]:
+    """Return when the trigger fell, and the resolution of that, in seconds.
+
+    The current falls up to ``tail_s`` after the trigger, and a first-order filter of ``bandwidth_hz`` shows it one time constant later.
+    Raises as ``find_step_down``, and ProbeProtocolError where that puts the fall before the start.
+    """
+    step = find_step_down(samples_a)
+    fall_s = step.position / sample_rate_hz - 1 / (2 * math.pi * bandwidth_hz) - tail_s / 2
+    if fall_s <= 0:
+        raise ProbeProtocolError(
+            f"the current fell {format_si(step.position / sample_rate_hz, 's')} after the trigger, sooner than can be told from its rise",
+            hint=_HINT,
+        )
+    return fall_s, 2 / sample_rate_hz + tail_s
+
+
+def _best_split(values: NDArray[np.float64]) -> int | None:
+    """Return the index at which two levels explain most of the variance; None where there is no room for two."""
+    margin = BLOCK_SAMPLES + EDGE_SAMPLES
+    if values.size < 2 * margin:
+        return None
+    centred = values - values.mean()
+    counts = np.arange(1, values.size)
+    gain = np.cumsum(centred)[:-1] ** 2 / (counts * (values.size - counts))
+    return margin + int(np.argmax(gain[margin - 1 : values.size - margin]))
+
+
+def _levels(values: NDArray[np.float64], split: int) -> tuple[float, float]:
+    """Return the levels just before and just after ``split``, leaving out the edge itself."""
+    before = values[max(0, split - EDGE_SAMPLES - 8 * BLOCK_SAMPLES) : split - EDGE_SAMPLES]
+    after = values[split + EDGE_SAMPLES : split + EDGE_SAMPLES + 8 * BLOCK_SAMPLES]
+    return float(before.mean()), float(after.mean())
+
+
+def _refuse_several(values: NDArray[np.float64], split: int, middle_a: float) -> None:
+    """Raise ProbeProtocolError where a block before the step is low, or one after it high."""
+    for part, low in ((values[: split - EDGE_SAMPLES], True), (values[split + EDGE_SAMPLES :], False)):
+        blocks = part[: part.size // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES).mean(axis=1)
+        wrong = np.flatnonzero(blocks < middle_a if low else blocks > middle_a)
+        if wrong.size:
+            raise ProbeProtocolError(
+                f"the current passes {format_si(middle_a, 'A')} more than once: {wrong.size * BLOCK_SAMPLES} samples "
+                f"{'before' if low else 'after'} the step at sample {split} are {'below' if low else 'above'} it",
+                hint=_HINT,
+            )

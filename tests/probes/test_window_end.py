@@ -1,0 +1,82 @@
+"""The end of a window by its current alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bench.errors import CurrentProbeError, ProbeProtocolError, ProbeTimeout
+from bench.probes.window_end import fall_time, find_step_down
+
+
+def trace(fall: float, total: int = 3000, high_a: float = 20e-3, low_a: float = 2e-3) -> NDArray[np.float64]:
+    """Means over whole samples of a current that falls after ``fall`` samples."""
+    inside: NDArray[np.float64] = np.clip(fall - np.arange(total), 0.0, 1.0)
+    return low_a + (high_a - low_a) * inside
+
+
+@given(
+    fall=st.floats(30, 2960),
+    low=st.floats(0.0, 0.8),
+    noise=st.floats(0.0, 0.004),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=150)
+def test_the_step_is_found_within_a_fraction_of_a_sample(fall: float, low: float, noise: float, seed: int) -> None:
+    values = trace(fall, low_a=low * 20e-3)
+    noisy = values * (1 + noise * np.random.default_rng(seed).standard_normal(values.size))
+    step = find_step_down(noisy.astype(np.float32))
+    assert step.position == pytest.approx(fall, abs=0.05 + 16 * noise / (1 - low))
+    assert step.high_a == pytest.approx(20e-3, rel=0.01)
+    assert step.low_a == pytest.approx(low * 20e-3, rel=0.01, abs=1e-6)
+
+
+def test_a_loop_with_a_pattern_of_its_own() -> None:
+    values = trace(2000.3)
+    values[:2000] += 3e-3 * np.sign(np.sin(np.arange(2000) * 2 * np.pi / 7))
+    assert find_step_down(values).position == pytest.approx(2000.3, abs=1.0)
+
+
+def test_filter_and_tail_are_taken_off() -> None:
+    fall_s, resolution_s = fall_time(trace(1000.0), 100e3, bandwidth_hz=50e3, tail_s=40e-6)
+    assert fall_s == pytest.approx(10e-3 - 3.183e-6 - 20e-6, abs=1e-8)
+    assert resolution_s == pytest.approx(60e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        (np.full(3000, 20e-3), ProbeTimeout, "does not fall"),
+        (trace(1000, low_a=19.5e-3), ProbeTimeout, "does not fall"),
+        (trace(1000)[::-1], ProbeTimeout, "does not fall"),
+        (np.zeros(3000), ProbeTimeout, "does not fall"),
+        (trace(10, total=39), ProbeTimeout, "too few"),
+        (np.empty(0), ProbeTimeout, "too few"),
+        (np.r_[trace(1000), trace(1000)], ProbeProtocolError, "more than once"),
+        (np.r_[trace(200, total=500), trace(2000)], ProbeProtocolError, "more than once"),
+        (np.where(np.arange(3000) == 7, np.nan, trace(1000)), CurrentProbeError, "not a number"),
+    ],
+)
+def test_what_has_no_one_end_is_refused(
+    values: NDArray[np.float64], error: type[CurrentProbeError], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        find_step_down(values)
+    assert caught.value.hint
+
+
+def test_a_tail_longer_than_the_window() -> None:
+    with pytest.raises(ProbeProtocolError, match="sooner"):
+        fall_time(trace(100), 100e3, bandwidth_hz=50e3, tail_s=3e-3)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=200))
+def test_no_trace_crashes_it(values: list[float]) -> None:
+    try:
+        step = find_step_down(np.array(values, np.float32))
+    except CurrentProbeError:
+        return
+    assert 0 < step.position < len(values)
