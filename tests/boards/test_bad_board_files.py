@@ -59,7 +59,12 @@ def edited(old: str, new: str) -> tuple[str, int]:
         ("    size: 512 KiB", "    size: 512 kB", 0, "memory.flash.size = '512 kB': expected a size in B, KiB or MiB"),
         ("      tolerance: 50 ppm", "      tolerance: 50", 0, "tolerance = 50: expected a share in % or ppm"),
         ("    sectors: [16 KiB,", "    sectors: [0 x 16 KiB,", 0, "expected a size in B, KiB or MiB"),
-        ("    sectors: [16 KiB,", "    sectors: [2 x 16 KiB,", 0, "sectors: sum to 540672 bytes, the region has 524288"),
+        (
+            "    sectors: [16 KiB,",
+            "    sectors: [2 x 16 KiB,",
+            0,
+            "sectors: sum to 540672 bytes, the region has 524288",
+        ),
         ("product: NUCLEO-F446ZE", "product: 446", 0, "product = 446 is not a text"),
         ("idd_jumper: JP5", "idd_jumper:", 0, "idd_jumper = None is not a text"),
         ("idd_jumper: JP5", "446: JP5", 0, "the key 446 is not a text"),
