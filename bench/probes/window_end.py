@@ -57,8 +57,8 @@ def find_step_down(samples_a: ArrayLike) -> StepDown:
             hint=_HINT,
         )
     _refuse_several(values, split, (high_a + low_a) / 2)
-    around = values[split - EDGE_SAMPLES : split + EDGE_SAMPLES]
-    return StepDown(split - EDGE_SAMPLES + float(np.sum((around - low_a) / step_a)), high_a, low_a)
+    shares = (values[split - EDGE_SAMPLES : split + EDGE_SAMPLES] - low_a) / step_a
+    return StepDown(split - EDGE_SAMPLES + float(np.clip(shares, -0.25, 1.25).sum()), high_a, low_a)
 
 
 def fall_time(
