@@ -20,6 +20,8 @@ from bench.units import format_si
 SAMPLE_RATE_HZ = 100_000
 SAMPLE_BYTES = 4
 _COUNTER_MASK = 0x3F
+_LEAD_SAMPLES = 16
+"""So many samples before the trigger must be whole, too: the spike filter starts from them."""
 
 _LOST_HINT = "measure again; without a USB hub, on another port, on a less busy host"
 _TRIGGER_HINT = (
@@ -127,9 +129,9 @@ class TriggeredStream:
         rises = np.flatnonzero(~samples.trigger[:-1] & samples.trigger[1:]) + 1
         end = int(rises[0]) if rises.size else words.size
         gaps = np.flatnonzero(_steps(samples.counter[: end + 1]) != 1) + 1
-        if rises.size and gaps.size and gaps[-1] == end:
+        if rises.size and gaps.size and gaps[-1] > end - _LEAD_SAMPLES:
             raise SamplesLost(
-                f"about {_lost(samples.counter, end)} samples lost where the trigger input rose, after {self.seen} samples",
+                f"about {_lost(samples.counter, int(gaps[-1]))} samples lost {end - int(gaps[-1])} samples before the trigger",
                 hint=_LOST_HINT,
             )
         start = max(int(gaps[-1]) if gaps.size else 0, end - HISTORY, 0)

@@ -47,6 +47,7 @@ def find_step_down(samples_a: ArrayLike) -> StepDown:
     split = _best_split(values)
     if split is None:
         raise ProbeTimeout(f"{values.size} samples are too few to see a window end in", hint=_HINT)
+    values, split = _without_outliers(values, split)
     high_a, low_a = _levels(values, split)
     step_a = high_a - low_a
     if not step_a > LEAST_STEP * abs(high_a):
@@ -56,8 +57,8 @@ def find_step_down(samples_a: ArrayLike) -> StepDown:
             hint=_HINT,
         )
     _refuse_several(values, split, (high_a + low_a) / 2)
-    around = values[split - EDGE_SAMPLES : split + EDGE_SAMPLES]
-    return StepDown(split - EDGE_SAMPLES + float(np.sum((around - low_a) / step_a)), high_a, low_a)
+    shares = (values[split - EDGE_SAMPLES : split + EDGE_SAMPLES] - low_a) / step_a
+    return StepDown(split - EDGE_SAMPLES + float(np.clip(shares, -0.25, 1.25).sum()), high_a, low_a)
 
 
 def fall_time(
@@ -87,6 +88,19 @@ def _best_split(values: NDArray[np.float64]) -> int | None:
     counts = np.arange(1, values.size)
     gain = np.cumsum(centred)[:-1] ** 2 / (counts * (values.size - counts))
     return margin + int(np.argmax(gain[margin - 1 : values.size - margin]))
+
+
+def _without_outliers(values: NDArray[np.float64], split: int) -> tuple[NDArray[np.float64], int]:
+    """Return ``values`` cut off one step beyond either level, and the index that parts high from low samples best by their number.
+
+    A single wrong sample of many times the current would draw the least squares to itself.
+    """
+    high_a, low_a = float(np.median(values[:split])), float(np.median(values[split:]))
+    step_a = abs(high_a - low_a)
+    cut = np.clip(values, min(low_a, high_a) - step_a, max(low_a, high_a) + step_a)
+    margin = BLOCK_SAMPLES + EDGE_SAMPLES
+    majority = np.cumsum(np.where(cut > (high_a + low_a) / 2, 1, -1))
+    return cut, margin + int(np.argmax(majority[margin - 1 : values.size - margin]))
 
 
 def _levels(values: NDArray[np.float64], split: int) -> tuple[float, float]:

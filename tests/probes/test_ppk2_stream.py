@@ -67,8 +67,13 @@ def test_the_end_of_an_older_window_is_passed_over() -> None:
 
 
 def test_a_rise_in_a_gap_is_a_loss() -> None:
-    with pytest.raises(SamplesLost, match="about 5 samples lost where the trigger"):
+    with pytest.raises(SamplesLost, match="about 5 samples lost 0 samples before the trigger"):
         read(np.concatenate((NUMBERED[:48], NUMBERED[53:])))
+
+
+def test_a_loss_right_before_the_rise_is_one() -> None:
+    with pytest.raises(SamplesLost, match="about 3 samples lost 12 samples before the trigger"):
+        read(np.concatenate((NUMBERED[:35], NUMBERED[38:])))
 
 
 @given(st.integers(51, 129), st.integers(1, 63))

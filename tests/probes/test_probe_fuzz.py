@@ -180,5 +180,5 @@ def check(name: str, kind: str, found: Capture, good: Capture, case: str) -> Non
     if name == "ppk2":
         # The spike filter at the window's start has a shorter memory after a loss before it.
         assert found.current_a[:3] == pytest.approx(good.current_a[:3], rel=0.05), case
-        # Two neighbouring bytes of the ADC's value exchanged make another value.
-        assert np.count_nonzero(found.current_a[3:] != good.current_a[3:]) <= (2 if kind == "swap" else 0), case
+        # Two neighbouring bytes of a sample exchanged make another value, and the spike filter may follow it for some.
+        assert np.count_nonzero(found.current_a[3:] != good.current_a[3:]) <= (5 if kind == "swap" else 0), case

@@ -40,6 +40,14 @@ def test_a_loop_with_a_pattern_of_its_own() -> None:
     assert find_step_down(values).position == pytest.approx(2000.3, abs=1.0)
 
 
+@pytest.mark.parametrize("at", [3, 400, 999, 1001, 2500])
+@pytest.mark.parametrize("value_a", [0.5, 0.0, 1e-9])
+def test_a_single_wrong_sample_does_not_move_the_end(at: int, value_a: float) -> None:
+    values = trace(1000.5)
+    values[at] = value_a
+    assert find_step_down(values).position == pytest.approx(1000.5, abs=1.5)
+
+
 def test_filter_and_tail_are_taken_off() -> None:
     fall_s, resolution_s = fall_time(trace(1000.0), 100e3, bandwidth_hz=50e3, tail_s=40e-6)
     assert fall_s == pytest.approx(10e-3 - 3.183e-6 - 20e-6, abs=1e-8)

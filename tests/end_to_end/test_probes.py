@@ -1,0 +1,43 @@
+"""A station file binds the virtual board to any of the probes; faults of the probe reject the point with their name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.conftest import QUICK, Workplace
+
+STATION = """\
+stations:
+  - name: virtual-desk
+    board: nucleo_f446ze
+    virtual: true
+    current_probe: {{driver: {driver}, url: "virtual://virtual-nucleo_f446ze/{instrument}?seed=3&fault={fault}"}}
+"""
+
+
+def bind(workplace: Workplace, driver: str, instrument: str, fault: str = "") -> None:
+    (workplace.folder / "stations.yaml").write_text(
+        STATION.format(driver=driver, instrument=instrument, fault=fault), encoding="utf-8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("driver", "instrument", "relative"),
+    [("stlink_v3pwr", "stlink_v3pwr", 0.05), ("ppk2", "ppk2", 0.3), ("ppk2_ampere", "ppk2", 0.3)],
+)
+def test_a_point_is_measured(workplace: Workplace, driver: str, instrument: str, relative: float) -> None:
+    bind(workplace, driver, instrument)
+    outcome = workplace.bench(*QUICK, "--station", "virtual-desk", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.rows()
+    assert float(row["current_a"]) == pytest.approx(7.1e-3, rel=relative)
+    assert float(row["vdd_v"]) == pytest.approx(3.3, rel=0.02)
+    assert 0 < float(row["energy_u95_j"]) < relative * float(row["energy_j"])
+
+
+def test_lost_samples_reject_the_point(workplace: Workplace) -> None:
+    bind(workplace, "ppk2", "ppk2", "lost_samples")
+    outcome = workplace.bench(*QUICK, "--station", "virtual-desk")
+    assert outcome.code == 1
+    assert "rejected (probe)" in outcome.err
+    assert "samples lost" in outcome.err
