@@ -24,6 +24,10 @@ _MASK_CHANGES = ("cps", "msr")
 _NOTHING = EdgeCost(0, (), (), 0)
 
 
+def _is_simple(form: Form) -> bool:
+    return len(form.terms) == 1 and form.terms[0][1] == 1
+
+
 @dataclass(slots=True, eq=False)
 class Block:
     """One block: ``index`` in the native table, its decoded instructions, and what is checked at its entry."""
@@ -162,6 +166,11 @@ class BlockTable:
         row[at.B_WINDOW], row[at.B_WINDOW_COUNT] = self._forms, len(windows)
         for window in windows:
             self._write_form(window.form, window.bytes)
+        simple = [(window.form.constant, window.form.terms[0][0]) for window in windows if _is_simple(window.form)]
+        if 0 < len(simple) == len(windows) <= at.SIMPLE_WINDOWS:
+            filled = (simple * at.SIMPLE_WINDOWS)[: at.SIMPLE_WINDOWS]
+            row[at.B_HAS_SIMPLE] = 1
+            row[at.B_SIMPLE : at.B_SIMPLE + 2 * at.SIMPLE_WINDOWS] = [number for pair in filled for number in pair]
         self._write_lines(block, row)
 
     def _write_form(self, form: Form, extra: int) -> None:

@@ -100,7 +100,10 @@ B_COUNT: Final = 18  # how often the block was entered
 B_GENERATION: Final = 19  # all its lines were in the instruction cache when H_GENERATION was this
 B_ENTERED: Final = 20  # cycle at which it was entered last, kept while it is resident
 B_CHECKED: Final = 22  # there is something for may_enter to look at
+B_SIMPLE: Final = 24  # the windows' (constant, register) when each is a constant + one register: SIMPLE_WINDOWS of them, repeated to fill
+B_HAS_SIMPLE: Final = 23
 B_PREDICTED: Final = 21  # two-bit counter of the branch at its end: 2 and 3 say taken
+SIMPLE_WINDOWS: Final = 3
 FLAG_FPU: Final = 1
 FLAG_MASKS: Final = 2  # ends with an instruction that may unmask exceptions
 
