@@ -77,7 +77,7 @@ def build(checkout: Path, suite: str, program: str, gcc: str, newlib: Path | Non
         sources = [support / "main.c", support / "beebsc.c", support / "board.c", support / "chip.c"]
         startup = [board / "startup_stm32f407xx.S"]
         script, defines = board / "STM32F407XG.ld", ["-DWARMUP_HEAT=1", "-DCPU_MHZ=1", "-DHAVE_BOARDSUPPORT_H"]
-        (folder / "config.h").write_text('#define HAVE_BOARDSUPPORT_H 1\n#define HAVE_CHIPSUPPORT_H 1\n')
+        (folder / "config.h").write_text("#define HAVE_BOARDSUPPORT_H 1\n#define HAVE_CHIPSUPPORT_H 1\n")
         chip = checkout / "config/arm/chips/cortex-m4"
         defines.append("-DHAVE_CONFIG_H")
         includes = [f"-I{folder}", f"-I{support}", f"-I{board}", f"-I{chip}", "-D__START=main"]
@@ -88,7 +88,9 @@ def build(checkout: Path, suite: str, program: str, gcc: str, newlib: Path | Non
         libraries = [f"-L{newlib / 'lib'}"]
     elf = folder / f"{program}.elf"
     stubs = folder / "stubs.c"
-    stubs.write_text("void _exit(int c) { (void) c; for (;;); }\nvoid __assert_func(void) { for (;;); }\nint main(void);\n__attribute__((weak)) void _init(void) {}\n__attribute__((weak)) void _fini(void) {}\n__attribute__((weak)) void _start(void) { main(); for (;;); }\n")
+    stubs.write_text(
+        "void _exit(int c) { (void) c; for (;;); }\nvoid __assert_func(void) { for (;;); }\nint main(void);\n__attribute__((weak)) void _init(void) {}\n__attribute__((weak)) void _fini(void) {}\n__attribute__((weak)) void _start(void) { main(); for (;;); }\n"
+    )
     objects = []
     for source in (*own, *sources, *startup, stubs):
         objects.append(folder / f"{len(objects)}.o")
@@ -149,7 +151,9 @@ def run(elf: Path, wait_states: int) -> Outcome:
         cpu.set_breakpoint(symbols[symbol])
         reason = cpu.run(LIMIT_CYCLES)
         if reason is not StopReason.BREAKPOINT:
-            sys.exit(f"{elf.stem}: stopped by {reason.value} at {cpu.read_register('pc'):#x}, cfsr {cpu.system.cfsr:#x}, before {symbol}")
+            sys.exit(
+                f"{elf.stem}: stopped by {reason.value} at {cpu.read_register('pc'):#x}, cfsr {cpu.system.cfsr:#x}, before {symbol}"
+            )
         marks.append((cpu.cycles, cpu.instructions))
         cpu.clear_breakpoint(symbols[symbol])
     cpu.set_breakpoint(symbols["verify_benchmark"])
@@ -174,7 +178,9 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder to leave the ELF files in")
     options = parser.parse_args()
     errors, counting = [], []
-    print("| program | silicon | model | error % | instructions | counting, error % |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| program | silicon | model | error % | instructions | counting, error % |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+    )
     for row in published(options.suite):
         if options.only and row.program != options.only:
             continue
@@ -186,7 +192,10 @@ def main() -> None:
             found = run(elf, row.wait_states)
         errors.append(100 * (found.cycles / row.cycles - 1))
         counting.append(100 * (found.instructions / row.cycles - 1))
-        print(f"| {row.program} | {row.cycles:.0f} | {found.cycles} | {errors[-1]:+.1f} | {found.instructions} | {counting[-1]:+.1f} |", flush=True)
+        print(
+            f"| {row.program} | {row.cycles:.0f} | {found.cycles} | {errors[-1]:+.1f} | {found.instructions} | {counting[-1]:+.1f} |",
+            flush=True,
+        )
     for name, values in (("model", errors), ("counting instructions", counting)):
         sizes = sorted(map(abs, values))
         print(f"{name}: median {statistics.median(sizes):.1f} %, worst {sizes[-1]:.1f} %, of {len(sizes)} programs")

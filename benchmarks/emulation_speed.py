@@ -226,7 +226,9 @@ def measure(name: str, source: str, runs: int, instructions: int, place: Path) -
         for way, run in ways.items():
             speeds[way].append(run() / 1e6)
     for way, values in speeds.items():
-        print(f"| {name} | {way} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |", flush=True)
+        print(
+            f"| {name} | {way} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |", flush=True
+        )
 
 
 def instructions_of(program: Program) -> int:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.virtual.cpu import layout as at
-from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
 from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, memories_touched, plan_accesses
+from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
 from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
 from bench.virtual.cpu.interface import PAGE_BYTES
 from bench.virtual.cpu.native import check_slot, edge_slot
@@ -82,7 +82,9 @@ class BlockTable:
         self.watched: set[int] = set()
         self.breakpoints: set[int] = set()
         self.failure: BaseException | None = None
-        self._past = np.zeros(CLASSES, np.int64)  # what blocks that were forgotten did, less what was charged and not done
+        self._past = np.zeros(
+            CLASSES, np.int64
+        )  # what blocks that were forgotten did, less what was charged and not done
         self._mix: NDArray[np.int64] = np.zeros((at.BLOCK_SLOTS, CLASSES), np.int64)
         self._reset_tables()
 
@@ -261,7 +263,9 @@ class BlockTable:
 
     def _done(self) -> NDArray[np.int64]:
         known = len(self._blocks)
-        entered = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * known].reshape(known, at.BLOCK_WORDS)[:, at.B_COUNT]
+        entered = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * known].reshape(known, at.BLOCK_WORDS)[
+            :, at.B_COUNT
+        ]
         done: NDArray[np.int64] = entered @ self._mix[:known]
         return done
 

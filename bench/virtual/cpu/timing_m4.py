@@ -97,7 +97,9 @@ def sequence_cycles(instructions: Sequence[Instruction]) -> int:
 def _with_memories(block: CodeBlock) -> list[tuple[Instruction, int]]:
     instructions = decode_block(block.address, block.code)
     known = block.memories or (-1,) * len(instructions)
-    return [(now, memory if memory >= 0 else _usual_memory(now)) for now, memory in zip(instructions, known, strict=True)]
+    return [
+        (now, memory if memory >= 0 else _usual_memory(now)) for now, memory in zip(instructions, known, strict=True)
+    ]
 
 
 def _usual_memory(instruction: Instruction) -> int:
@@ -172,7 +174,13 @@ def _cycles(before: Instruction | None, now: Instruction, same_memory: bool) -> 
         if access.index is not None or access.fp or access.exclusive:
             return 2 + late
         return 1 + late + (behind_store and _writes_base_of(before, now))
-    if before is not None and before.kind is Kind.LOAD and same_memory and not late and not _writes_base_of(before, now):
+    if (
+        before is not None
+        and before.kind is Kind.LOAD
+        and same_memory
+        and not late
+        and not _writes_base_of(before, now)
+    ):
         return 1
     return 2 + late + behind_store
 
@@ -192,7 +200,9 @@ def _late_results(before: Instruction) -> int:
 
 
 def _is_plain_store(before: Instruction | None) -> bool:
-    return before is not None and before.kind is Kind.STORE and before.access is not None and before.access.index is None
+    return (
+        before is not None and before.kind is Kind.STORE and before.access is not None and before.access.index is None
+    )
 
 
 def _writes_base_of(before: Instruction | None, now: Instruction) -> bool:
