@@ -125,7 +125,7 @@ def next_edge(state: Any, address: int, size: int) -> int:
         other = 2 if state[current] else 0
         state[current + other] = place
         state[current + other + 1] = entry
-    return entry
+    return int(entry)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
