@@ -23,7 +23,7 @@ compendium.i-0.nl, "alignment rules". Nothing is fitted. docs/cycle-model.md say
   VMLA, VFMA                                    3 [TRM]
   VDIV, VSQRT                                   1, and 14 until the next FPU instruction can begin [TRM: integer ones go on beside it]
   VLDR, VSTR of one S register                  as LDR / 2 [TRM]
-  FPU arithmetic or store using the result of the FPU instruction before  +1 [TRM]
+  FPU arithmetic or store using the result of the FPU instruction before  +1, a division's too [TRM]
 
 Not modelled: instructions skipped by an IT block (counted as if done), unaligned data (+1 or +2), bus contention between code in SRAM and
 data, an FPU division still under way two blocks later, wait states of peripherals.
@@ -137,7 +137,7 @@ class _Pipeline:
             divides = now.kind is Kind.FP_DIVIDE
             self._fp_written = now.fp_writes
             self._fp_free = start + _FP_DIVIDE_CYCLES if divides else 0
-            self._fp_ready = self._fp_free if divides else self.now + 1
+            self._fp_ready = (self._fp_free if divides else self.now) + 1
         if cycles or now.kind is not Kind.IT:
             self._before, self._memory = now, memory
         return start

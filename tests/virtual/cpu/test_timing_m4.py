@@ -51,6 +51,7 @@ from tests.virtual.cpu.machine import CODE, assemble
         ("vfma.f32 s0, s1, s2\n vfma.f32 s3, s1, s2", 6),
         ("vfma.f32 s0, s1, s2\n vfma.f32 s0, s1, s2", 7),
         ("vdiv.f32 s0, s1, s2\n vsqrt.f32 s3, s4", 14 + 1),
+        ("vdiv.f32 s0, s1, s2\n vstr s0, [r0]", 14 + 1 + 2),
         ("vdiv.f32 s0, s1, s2\n adds r0, #1\n adds r0, #1", 3),  # beside the division
         ("vdiv.f32 s0, s1, s2\n adds r0, #1\n vadd.f32 s3, s4, s5", 14 + 1),
         ("vldr s0, [r0]\n vldr s1, [r0, #4]", 3),
@@ -77,7 +78,7 @@ def test_memories_seen_at_run_time_decide_what_pipelines() -> None:
 
 @pytest.mark.parametrize(
     ("dividend", "divisor", "cycles"),
-    [(5, 0, 2), (5, 7, 2), (7, 7, 5), (100, 7, 6), (1 << 31, 1, 12), (0xFFFF_FFFF, 1, 12), (0xFFFF_FFFF, 0x10000, 8)],
+    [(5, 0, 2), (5, 7, 2), (7, 7, 4), (100, 7, 5), (1 << 31, 1, 11), (0xFFFF_FFFF, 1, 11), (0xFFFF_FFFF, 0x10000, 7)],
 )
 def test_divisions_end_early(dividend: int, divisor: int, cycles: int) -> None:
     assert DivideTiming().cycles(dividend, divisor) == cycles
@@ -146,3 +147,17 @@ def test_cost_does_not_depend_on_where_straight_line_code_is_cut() -> None:
 def test_undecodable_halfwords_keep_their_length() -> None:
     decoded = decode_block(CODE, bytes.fromhex("00de") + b"\xff\xff\xff\xff" + bytes.fromhex("00bf"))
     assert [instruction.address - CODE for instruction in decoded] == [0, 2, 6]
+
+
+def test_published_operations_differ_as_on_silicon() -> None:
+    """STM32F446 and STM32L496, cycles a loop at 8-90 MHz: fp32 division less addition 12.99-13.02, subtraction and multiplication the same."""
+
+    def loop(operation: str) -> int:
+        return sequence_cycles(
+            decode_block(
+                CODE, assemble(f"vldr s0, [r3]\n vldr s1, [r3, #4]\n {operation} s0, s0, s1\n vstr s0, [r3, #8]")
+            )
+        )
+
+    assert loop("vdiv.f32") - loop("vadd.f32") == 13
+    assert loop("vsub.f32") == loop("vmul.f32") == loop("vadd.f32")
