@@ -28,6 +28,9 @@ WINDOW_MARGIN = 1.1
 TRIGGER_MARGIN_S = 1.0
 """Over what the target computes before it raises the trigger: detaching through a slow probe takes tenths of a second."""
 
+SLEEP_ENTRY_CYCLES = 100.0
+"""At most, from the trigger's fall until the core sleeps: some stores to a timer, and WFI."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -90,7 +93,8 @@ class EnergyMeter:
             + settings.settle_s
             + (call.setup_cycles + (settings.warmup + 1) * call.cycles) / clock.hclk_hz
         )
-        self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s))
+        tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
+        self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s, tail_s))
         release_s = under_test.run_detached(request)
         try:
             capture = self._probe.collect()

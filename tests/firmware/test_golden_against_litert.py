@@ -82,7 +82,8 @@ def depthwise(work: Workload, tensors: Tensors) -> Any:
 
 
 def fully_connected(work: Workload, tensors: Tensors) -> Any:
-    return with_weights("FULLY_CONNECTED", work, tensors, tensors["weights"], 0, schema.FullyConnectedOptionsT())
+    rows = tensors["weights"].T if planar(work) else tensors["weights"]
+    return with_weights("FULLY_CONNECTED", work, tensors, rows, 0, schema.FullyConnectedOptionsT())
 
 
 def batchnorm(work: Workload, tensors: Tensors) -> Any:

@@ -72,7 +72,7 @@ def global_average(work: Workload, tensors: Tensors) -> Any:
 
 
 def fully_connected(work: Workload, tensors: Tensors) -> Any:
-    return run("Gemm", [tensors["input"][None], tensors["weights"], tensors["bias"]], transB=1)[0]
+    return run("Gemm", [tensors["input"][None], tensors["weights"], tensors["bias"]])[0]
 
 
 def batchnorm(work: Workload, tensors: Tensors) -> Any:

@@ -47,8 +47,8 @@ def test_a_single_precision_product_lies_within_the_bound(n_in: int, n_out: int,
     for o in range(n_out):
         single, exact = np.float32(0), Fraction(float(tensors["bias"][o]))
         for i in reversed(range(n_in)):
-            single = np.float32(single + tensors["input"][i] * tensors["weights"][o, i])
-            exact += Fraction(float(tensors["input"][i])) * Fraction(float(tensors["weights"][o, i]))
+            single = np.float32(single + tensors["input"][i] * tensors["weights"][i, o])
+            exact += Fraction(float(tensors["input"][i])) * Fraction(float(tensors["weights"][i, o]))
         single = np.float32(single + tensors["bias"][o])
         assert expected[o] == pytest.approx(float(exact), abs=1e-13)
         assert abs(Fraction(float(single)) - exact) <= bound[o]
@@ -72,10 +72,11 @@ def test_an_int8_product_is_the_rounded_real_one(n_in: int, n_out: int, flavor: 
         if scaling == "per_channel"
         else {name: np.full(n_out, integers[name]) for name in ("multiplier", "shift")}
     )
+    rows = tensors["weights"].T if flavor == "naive" else tensors["weights"]
     for o in range(n_out):
         total = int(tensors["bias"][o])
         for i in range(n_in):
-            total += (int(tensors["input"][i]) - INPUT_ZERO_POINT) * int(tensors["weights"][o, i])
+            total += (int(tensors["input"][i]) - INPUT_ZERO_POINT) * int(rows[o, i])
         assert_rounded(expected[o], real(total, given_to["multiplier"][o], given_to["shift"][o]))
     assert not bound.any()
 

@@ -1,4 +1,8 @@
-"""Golden reference of fully_connected. Weights (n_out, n_in) in every flavor, row by row."""
+"""Golden reference of fully_connected.
+
+Weights: naive (n_in, n_out), as training frameworks store them and as the published measurements show it, where every weight costs about one
+cycle per flash wait state: a line fill each, whatever the width of weight and line. The other flavors: (n_out, n_in), row by row.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.domain.workload import DType, Workload
-from bench.firmware.golden.convolution import Reference, rescale, scaling, scaling_integers, sum_bound
+from bench.firmware.golden.convolution import Reference, planar, rescale, scaling, scaling_integers, sum_bound
 from bench.firmware.layout import Element, KernelLayout, Role, Tensor
 from bench.firmware.quantization import INPUT_ZERO_POINT
 
@@ -20,7 +24,7 @@ def layout(work: Workload) -> KernelLayout:
     return KernelLayout(
         tensors=(
             Tensor("input", Role.INPUT, (n_in,), element),
-            Tensor("weights", Role.CONSTANT, (n_out, n_in), element),
+            Tensor("weights", Role.CONSTANT, (n_in, n_out) if planar(work) else (n_out, n_in), element),
             *scaling(work, n_out, n_in, stream=3),
             Tensor("output", Role.OUTPUT, (n_out,), element),
         ),
@@ -34,8 +38,9 @@ def reference(work: Workload, tensors: Mapping[str, NDArray[Any]]) -> Reference:
     fp32: in double precision, with the bound of a sum of n_in products and the bias in single precision. int8: exactly what TensorFlow Lite's
     ``reference_integer_ops::FullyConnected`` (``FullyConnectedPerChannel``) computes.
     """
+    rows = tensors["weights"].T if planar(work) else tensors["weights"]
     if work.dtype is DType.FP32:
-        x, weights, bias = (tensors[name].astype(np.float64) for name in ("input", "weights", "bias"))
+        x, weights, bias = (values.astype(np.float64) for values in (tensors["input"], rows, tensors["bias"]))
         return weights @ x + bias, sum_bound(np.abs(weights) @ np.abs(x) + np.abs(bias), x.size + 1)
     shifted = tensors["input"].astype(np.int64) - INPUT_ZERO_POINT
     return rescale(work, tensors["weights"].astype(np.int64) @ shifted, tensors, shifted.size)

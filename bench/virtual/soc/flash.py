@@ -60,7 +60,7 @@ F446 = FlashGeometry("STM32F446xE", SECTORS, _ERASE_S)
 # Lowest supply for a parallelism, RM0390 table 6; x64 needs an external VPP that the board does not have.
 _LOWEST_V = {0: 1.7, 1: 2.1, 2: 2.7}
 
-_REAL_POLLS = 4
+_REAL_POLLS = 1
 """Reads of a busy SR that cost only their own cycles; then time jumps to the end of the operation (a wait of seconds in a 6-instruction loop)."""
 
 

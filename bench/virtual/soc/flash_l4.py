@@ -31,7 +31,7 @@ PROGRAM_S = 81.69e-6
 PAGE_ERASE_S = 22.02e-3
 MASS_ERASE_S = 22.13e-3
 
-_REAL_POLLS = 4
+_REAL_POLLS = 1
 """Reads of a busy SR that cost only their own cycles; then time jumps to the end of the operation."""
 
 
