@@ -1,11 +1,12 @@
 """How far the Cortex-M4 cycle model is from silicon: public cycle counts of real parts against the virtual core running the same programs.
 
-    python benchmarks/cycle_accuracy.py --suite embench-2.0 --embench PATH [--gcc arm-none-eabi-gcc] [--newlib PATH] [--wait-states 0] [--csv FILE]
+    python benchmarks/cycle_accuracy.py --suite embench-2.0 --embench PATH [--gcc arm-none-eabi-gcc] [--newlib PATH]
 
 PATH is a checkout of github.com/embench/embench-iot (main for embench-2.0, tag embench-1.0 for embench-1.0); none of it is part of this
 project. The programs are built with the flags, start-up code and linker script of the checkout, and with ``--gcc``, which has to be the
 compiler that the published counts were made with, or the nearest to be had: compiler versions shift single programs by tens of percent.
-``--newlib`` is the folder with the C library's ``include`` and ``lib`` (for a compiler unpacked somewhere else than installed).
+Memory functions come from data/size_library.c: the published C library was built for size (embench-iot-results says how), and is not to
+be had. ``--newlib`` is the folder with the C library's ``include`` and ``lib`` (for a compiler unpacked somewhere else than installed).
 Silicon counts with their sources are in data/cortex_m4_silicon.csv. Printed for every program: silicon, model, and counting
 instructions; then median and worst of the absolute errors.
 """
@@ -61,45 +62,68 @@ def published(suite: str) -> list[Silicon]:
         ]
 
 
-def build(checkout: Path, suite: str, program: str, gcc: str, newlib: Path | None, folder: Path) -> Path:
-    """Compile and link one program as the checkout's own build does, scaled to one sixteenth of the published run."""
-    flags = [*CPU_FLAGS, "-O2", "-ffunction-sections", "-fdata-sections"]
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a checkout builds its programs: compiler flags, sources besides the program's own, linker script."""
+
+    flags: tuple[str, ...]
+    sources: tuple[Path, ...]
+    script: Path
+
+
+def recipe(checkout: Path, suite: str, folder: Path) -> Recipe:
+    """The checkout's own build for the STM32F4 discovery board, scaled to one sixteenth of the published run."""
+    common = (*CPU_FLAGS, "-O2", "-ffunction-sections", "-DWARMUP_HEAT=1", f"-I{checkout / 'support'}", "-w")
+    support = checkout / "support"
     if suite == "embench-2.0":
         board = checkout / "examples/arm/stm32f4-discovery"
-        sources = [checkout / "support/main.c", checkout / "support/beebsc.c", board / "boardsupport.c"]
-        startup = [board / "startup_stm32f407xx.s", board / "system_stm32f4xx.c"]
-        script, defines = board / "STM32F407IGHX_FLASH.ld", ["-DWARMUP_HEAT=1", "-DGLOBAL_SCALE_FACTOR=1"]
-        includes = [f"-I{checkout / 'support'}", f"-I{board}", f"-I{board / 'Include'}", "-DSTM32F407xx"]
-    else:
-        flags = [*CPU_FLAGS, "-march=armv7e-m", "-O2", "-ffunction-sections"]
-        board = checkout / "config/arm/boards/stm32f4-discovery"
-        support = checkout / "support"
-        sources = [support / "main.c", support / "beebsc.c", support / "board.c", support / "chip.c"]
-        startup = [board / "startup_stm32f407xx.S"]
-        script, defines = board / "STM32F407XG.ld", ["-DWARMUP_HEAT=1", "-DCPU_MHZ=1", "-DHAVE_BOARDSUPPORT_H"]
-        (folder / "config.h").write_text('#define HAVE_BOARDSUPPORT_H 1\n#define HAVE_CHIPSUPPORT_H 1\n')
-        chip = checkout / "config/arm/chips/cortex-m4"
-        defines.append("-DHAVE_CONFIG_H")
-        includes = [f"-I{folder}", f"-I{support}", f"-I{board}", f"-I{chip}", "-D__START=main"]
-    own = sorted((checkout / "src" / program).glob("*.c"))
-    libraries = []
-    if newlib is not None:
-        includes += ["-isystem", str(newlib / "include")]
-        libraries = [f"-L{newlib / 'lib'}"]
-    elf = folder / f"{program}.elf"
-    stubs = folder / "stubs.c"
-    stubs.write_text("void _exit(int c) { (void) c; for (;;); }\nvoid __assert_func(void) { for (;;); }\nint main(void);\n__attribute__((weak)) void _init(void) {}\n__attribute__((weak)) void _fini(void) {}\n__attribute__((weak)) void _start(void) { main(); for (;;); }\n")
-    objects = []
-    for source in (*own, *sources, *startup, stubs):
-        objects.append(folder / f"{len(objects)}.o")
-        command = [gcc, *flags, *defines, *includes, "-w", "-c", str(source), "-o", str(objects[-1])]
-        subprocess.run(command, check=True)
-    objects.append(folder / "library.o")
-    library = [gcc, *CPU_FLAGS, "-Os", "-ffunction-sections", "-fno-builtin", "-fno-tree-loop-distribute-patterns"]
-    subprocess.run([*library, "-c", str(DATA.parent / "size_library.c"), "-o", str(objects[-1])], check=True)
-    command = [gcc, *flags, "-Wl,--gc-sections", "-nostartfiles", "-T", str(script), f"-L{board}", *map(str, objects)]
-    subprocess.run([*command, *libraries, "-lm", "-lc", "-lgcc", "-lnosys", "-o", str(elf)], check=True)
+        own = ("-fdata-sections", "-DGLOBAL_SCALE_FACTOR=1", f"-I{board}", f"-I{board / 'Include'}", "-DSTM32F407xx")
+        names = ("boardsupport.c", "startup_stm32f407xx.s", "system_stm32f4xx.c")
+        sources = (support / "main.c", support / "beebsc.c", *(board / name for name in names))
+        return Recipe((*common, *own), sources, board / "STM32F407IGHX_FLASH.ld")
+    board, chip = checkout / "config/arm/boards/stm32f4-discovery", checkout / "config/arm/chips/cortex-m4"
+    (folder / "config.h").write_text("#define HAVE_BOARDSUPPORT_H 1\n#define HAVE_CHIPSUPPORT_H 1\n")
+    own_1 = ("-DCPU_MHZ=1", "-DHAVE_CONFIG_H", f"-I{folder}", f"-I{board}", f"-I{chip}", "-D__START=main")
+    sources = (*(support / name for name in ("main.c", "beebsc.c", "board.c", "chip.c")), board / "startup_stm32f407xx.S")
+    return Recipe((*common, *own_1), sources, board / "STM32F407XG.ld")
+
+
+STUBS = """
+int main(void);
+void _exit(int code) { (void) code; for (;;); }
+void __assert_func(void) { for (;;); }
+__attribute__((weak)) void _init(void) {}
+__attribute__((weak)) void _fini(void) {}
+__attribute__((weak)) void _start(void) { main(); for (;;); }
+"""
+
+
+def build(program: Path, how: Recipe, gcc: str, newlib: Path | None, folder: Path) -> Path:
+    """Compile and link the program in the folder ``program``; returns the ELF file. Exits with the compiler's words when that fails."""
+    stubs, library = folder / "stubs.c", DATA.parent / "size_library.c"
+    stubs.write_text(STUBS)
+    includes = ["-isystem", str(newlib / "include")] if newlib else []
+    for_size = [*CPU_FLAGS, "-Os", "-ffunction-sections", "-fno-builtin", "-fno-tree-loop-distribute-patterns"]
+    objects: list[str] = []
+    for source in (*sorted(program.glob("*.c")), *how.sources, stubs, library):
+        objects.append(str(folder / f"{len(objects)}.o"))
+        flags = for_size if source == library else [*how.flags, *includes]
+        compile_or_exit([gcc, *flags, "-c", str(source), "-o", objects[-1]])
+    elf = folder / f"{program.name}.elf"
+    folders = [f"-L{how.script.parent}"] + ([f"-L{newlib / 'lib'}"] if newlib else [])
+    linking = ["-Wl,--gc-sections", "-nostartfiles", "-T", str(how.script), *folders]
+    compile_or_exit([gcc, *CPU_FLAGS, *linking, *objects, "-lm", "-lc", "-lgcc", "-lnosys", "-o", str(elf)])
     return elf
+
+
+def compile_or_exit(command: list[str]) -> None:
+    """Run the compiler."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        sys.exit(f"{command[0]} is missing; name the compiler with --gcc")
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\nfailed:\n{done.stderr}")
 
 
 class Registers:
@@ -149,7 +173,9 @@ def run(elf: Path, wait_states: int) -> Outcome:
         cpu.set_breakpoint(symbols[symbol])
         reason = cpu.run(LIMIT_CYCLES)
         if reason is not StopReason.BREAKPOINT:
-            sys.exit(f"{elf.stem}: stopped by {reason.value} at {cpu.read_register('pc'):#x}, cfsr {cpu.system.cfsr:#x}, before {symbol}")
+            sys.exit(
+                f"{elf.stem}: stopped by {reason.value} at {cpu.read_register('pc'):#x}, cfsr {cpu.system.cfsr:#x}, before {symbol}"
+            )
         marks.append((cpu.cycles, cpu.instructions))
         cpu.clear_breakpoint(symbols[symbol])
     cpu.set_breakpoint(symbols["verify_benchmark"])
@@ -167,26 +193,34 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", choices=("embench-2.0", "embench-1.0"), default="embench-2.0")
-    parser.add_argument("--embench", type=Path, required=True, help="checkout of embench-iot")
+    parser.add_argument("--embench", type=Path, help="checkout of embench-iot; without one there is nothing to run")
     parser.add_argument("--gcc", default="arm-none-eabi-gcc")
     parser.add_argument("--newlib", type=Path, help="folder with include and lib of the C library")
     parser.add_argument("--only", help="one program")
-    parser.add_argument("--keep", type=Path, help="folder to leave the ELF files in")
     options = parser.parse_args()
+    if options.embench is None:
+        print(
+            "skipped: the programs are not part of this project; git clone https://github.com/embench/embench-iot, --embench PATH"
+        )
+        return
     errors, counting = [], []
-    print("| program | silicon | model | error % | instructions | counting, error % |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| program | silicon | model | error % | instructions | counting, error % |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+    )
     for row in published(options.suite):
         if options.only and row.program != options.only:
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            place = options.keep or Path(folder)
-            elf = place / f"{row.program}.elf"
-            if not elf.exists():
-                elf = build(options.embench, row.suite, row.program, options.gcc, options.newlib, place)
-            found = run(elf, row.wait_states)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            how = recipe(options.embench.resolve(), row.suite, folder)
+            found = run(
+                build(options.embench.resolve() / "src" / row.program, how, options.gcc, options.newlib, folder),
+                row.wait_states,
+            )
         errors.append(100 * (found.cycles / row.cycles - 1))
         counting.append(100 * (found.instructions / row.cycles - 1))
-        print(f"| {row.program} | {row.cycles:.0f} | {found.cycles} | {errors[-1]:+.1f} | {found.instructions} | {counting[-1]:+.1f} |", flush=True)
+        cells = f"{row.cycles:.0f} | {found.cycles} | {errors[-1]:+.1f} | {found.instructions} | {counting[-1]:+.1f}"
+        print(f"| {row.program} | {cells} |", flush=True)
     for name, values in (("model", errors), ("counting instructions", counting)):
         sizes = sorted(map(abs, values))
         print(f"{name}: median {statistics.median(sizes):.1f} %, worst {sizes[-1]:.1f} %, of {len(sizes)} programs")

@@ -5,7 +5,7 @@
 Compiles C kernels (float convolution, int8 dense layer, integer mix) with arm-none-eabi-gcc -O3, runs each from emulated flash, and
 prints medians in million emulated instructions per second. ``qemu-system-arm -icount shift=0`` (machine netduinoplus2, an STM32F405) runs
 the same ELF, which ends by semihosting; its start-up is taken off by a run of one repeat. The ways take turns, so that a busy machine
-slows all of them. The Python callback does per block what the native hook does at zero wait states: look the
+slows all of them; what is counted is processor time. The Python callback does per block what the native hook does at zero wait states: look the
 edge's cost up and add. It is not asked for the alignment checks.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -127,7 +128,7 @@ def make_cpu(program: Program) -> Cpu:
 
 
 def with_model(program: Program, wait_states: int, caches: bool) -> float:
-    """Seconds of a run with the native timing model; the blocks are known beforehand."""
+    """Processor seconds of a run with the native timing model; the blocks are known beforehand."""
     cpu = make_cpu(program)
     cpu.set_flash_access(wait_states, caches, caches, caches)
     cpu.run(20_000)
@@ -138,18 +139,19 @@ def with_model(program: Program, wait_states: int, caches: bool) -> float:
 
 
 def with_qemu(program: Program, once: Program) -> float:
-    """Seconds of a run in QEMU, less those of a program that does next to nothing."""
+    """Processor seconds of a run in QEMU, less those of a program that does next to nothing."""
     command = ["qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-semihosting", "-icount", "shift=0", "-kernel"]
     spent = []
     for elf in (program.elf, once.elf):
-        begin = time.process_time()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*command, str(elf)], check=True, stdin=subprocess.DEVNULL, timeout=120)
-        spent.append(time.process_time() - begin)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return spent[0] - spent[1]
 
 
 def bare(program: Program, block_hook: Callable[[unicorn.Uc, int, int, object], None] | None) -> float:
-    """Seconds of a run on Unicorn alone, with a Python block hook or none."""
+    """Processor seconds of a run on Unicorn alone, with a Python block hook or none."""
     engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
     engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     for base in (FLASH, RAM, 0xE000_0000):
@@ -224,7 +226,9 @@ def measure(name: str, source: str, runs: int, instructions: int, place: Path) -
         for way, run in ways.items():
             speeds[way].append(run() / 1e6)
     for way, values in speeds.items():
-        print(f"| {name} | {way} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |", flush=True)
+        print(
+            f"| {name} | {way} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |", flush=True
+        )
 
 
 def instructions_of(program: Program) -> int:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.virtual.cpu import layout as at
-from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
 from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, memories_touched, plan_accesses
+from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
 from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
 from bench.virtual.cpu.interface import PAGE_BYTES
 from bench.virtual.cpu.native import check_slot, edge_slot
@@ -22,6 +22,10 @@ from bench.virtual.cpu.timing import CodeBlock, CoreTiming, EdgeCost
 
 _MASK_CHANGES = ("cps", "msr")
 _NOTHING = EdgeCost(0, (), (), 0)
+
+
+def _is_simple(form: Form) -> bool:
+    return len(form.terms) == 1 and form.terms[0][1] == 1
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +82,9 @@ class BlockTable:
         self.watched: set[int] = set()
         self.breakpoints: set[int] = set()
         self.failure: BaseException | None = None
-        self._past = np.zeros(CLASSES, np.int64)  # what blocks that were forgotten did, less what was charged and not done
+        self._past = np.zeros(
+            CLASSES, np.int64
+        )  # what blocks that were forgotten did, less what was charged and not done
         self._mix: NDArray[np.int64] = np.zeros((at.BLOCK_SLOTS, CLASSES), np.int64)
         self._reset_tables()
 
@@ -162,6 +168,11 @@ class BlockTable:
         row[at.B_WINDOW], row[at.B_WINDOW_COUNT] = self._forms, len(windows)
         for window in windows:
             self._write_form(window.form, window.bytes)
+        simple = [(window.form.constant, window.form.terms[0][0]) for window in windows if _is_simple(window.form)]
+        if 0 < len(simple) == len(windows) <= at.SIMPLE_WINDOWS:
+            filled = (simple * at.SIMPLE_WINDOWS)[: at.SIMPLE_WINDOWS]
+            row[at.B_HAS_SIMPLE] = 1
+            row[at.B_SIMPLE : at.B_SIMPLE + 2 * at.SIMPLE_WINDOWS] = [number for pair in filled for number in pair]
         self._write_lines(block, row)
 
     def _write_form(self, form: Form, extra: int) -> None:
@@ -252,7 +263,9 @@ class BlockTable:
 
     def _done(self) -> NDArray[np.int64]:
         known = len(self._blocks)
-        entered = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * known].reshape(known, at.BLOCK_WORDS)[:, at.B_COUNT]
+        entered = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * known].reshape(known, at.BLOCK_WORDS)[
+            :, at.B_COUNT
+        ]
         done: NDArray[np.int64] = entered @ self._mix[:known]
         return done
 

@@ -136,7 +136,10 @@ class Engine:
         if access == uc.UC_MEM_FETCH:
             self._executed.add(page)
         data_only = _SRAM_BEGIN <= page < _SRAM_END and page not in self._executed
-        entry[0].address, entry[0].permissions = page, uc.UC_PROT_ALL & ~uc.UC_PROT_EXEC if data_only else uc.UC_PROT_ALL
+        entry[0].address, entry[0].permissions = (
+            page,
+            uc.UC_PROT_ALL & ~uc.UC_PROT_EXEC if data_only else uc.UC_PROT_ALL,
+        )
         return True
 
     def _hook(self, kind: int, function: Any, begin: int, end: int) -> ctypes.c_size_t:

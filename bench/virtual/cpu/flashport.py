@@ -76,6 +76,12 @@ def data_stall(state: Any, address: int, size: int) -> int:
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def reads_flash(state: Any, block: int) -> bool:
     """Whether any data read of the block may go to flash."""
+    if state[block + at.B_HAS_SIMPLE]:
+        registers = state[at.H_REGISTERS]
+        lowest = _FLASH_END
+        for window in range(block + at.B_SIMPLE, block + at.B_SIMPLE + 2 * at.SIMPLE_WINDOWS, 2):
+            lowest = min(lowest, (state[window] + load_word(registers + 4 * state[window + 1])) & 0xFFFFFFFF)
+        return lowest < _FLASH_END
     form = at.FORMS + at.FORM_WORDS * state[block + at.B_WINDOW]
     for _ in range(state[block + at.B_WINDOW_COUNT]):
         if evaluate(state, form) < _FLASH_END:

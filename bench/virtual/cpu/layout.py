@@ -100,7 +100,10 @@ B_COUNT: Final = 18  # how often the block was entered
 B_GENERATION: Final = 19  # all its lines were in the instruction cache when H_GENERATION was this
 B_ENTERED: Final = 20  # cycle at which it was entered last, kept while it is resident
 B_CHECKED: Final = 22  # there is something for may_enter to look at
+B_SIMPLE: Final = 24  # the windows' (constant, register) when each is a constant + one register: SIMPLE_WINDOWS of them, repeated to fill
+B_HAS_SIMPLE: Final = 23
 B_PREDICTED: Final = 21  # two-bit counter of the branch at its end: 2 and 3 say taken
+SIMPLE_WINDOWS: Final = 3
 FLAG_FPU: Final = 1
 FLAG_MASKS: Final = 2  # ends with an instruction that may unmask exceptions
 
@@ -120,11 +123,15 @@ CHECK_READ: Final = 4  # a load that may go to flash
 CHECK_FPU: Final = 8  # stop when the FPU is off
 CHECK_DIVIDE: Final = 16  # stop when the divisor (register `base`) is zero
 CHECK_EVENT: Final = 32  # SEV
-CHECK_QUOTIENT: Final = 64  # a division: dividend in register `index`, signed when `shift`; costs what its operands make it cost
+CHECK_QUOTIENT: Final = (
+    64  # a division: dividend in register `index`, signed when `shift`; costs what its operands make it cost
+)
 CHECK_ADDRESS_BITS: Final = CHECK_ALIGN | CHECK_READ
 DCACHE: Final = CHECKS + CHECK_WORDS * CHECK_SLOTS  # (tag, tick) pairs
 DCACHE_SLOTS: Final = 128
 ICACHE: Final = DCACHE + 2 * DCACHE_SLOTS  # (tag, tick) pairs
 ICACHE_SLOTS: Final = 256
 TOUCHED: Final = ICACHE + 2 * ICACHE_SLOTS  # blocks found resident since the last eviction
-LINE_SLOTS: Final = TOUCHED + BLOCK_SLOTS  # flash line -> 1 + slot in ICACHE, 0: not cached; as long as the flash has lines
+LINE_SLOTS: Final = (
+    TOUCHED + BLOCK_SLOTS
+)  # flash line -> 1 + slot in ICACHE, 0: not cached; as long as the flash has lines

@@ -50,7 +50,13 @@ def stop(state: Any, reason: int, address: int) -> None:
 def snapshot(state: Any) -> None:
     """Copy the registers when they cannot be read in place."""
     if state[at.H_SNAPSHOT_FUNCTION]:
-        call_4(state[at.H_SNAPSHOT_FUNCTION], state[at.H_ENGINE], state[at.H_SNAPSHOT_IDS], state[at.H_SNAPSHOT_POINTERS], 15)
+        call_4(
+            state[at.H_SNAPSHOT_FUNCTION],
+            state[at.H_ENGINE],
+            state[at.H_SNAPSHOT_IDS],
+            state[at.H_SNAPSHOT_POINTERS],
+            15,
+        )
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -88,7 +94,10 @@ def may_enter(state: Any, block: int, address: int) -> bool:
     if state[block + at.B_FLAGS] & at.FLAG_FPU and state[at.H_FPU_ENABLED] == 0:
         stop(state, at.STOP_FPU, address)
         return False
-    if state[at.H_CHECK_PENDING] and state[at.BLOCKS + at.BLOCK_WORDS * state[at.H_CURRENT] + at.B_FLAGS] & at.FLAG_MASKS:
+    if (
+        state[at.H_CHECK_PENDING]
+        and state[at.BLOCKS + at.BLOCK_WORDS * state[at.H_CURRENT] + at.B_FLAGS] & at.FLAG_MASKS
+    ):
         if state[at.H_PENDING_SEEN] == 0:
             stop(state, at.STOP_PENDING, address)
             return False
@@ -116,7 +125,7 @@ def next_edge(state: Any, address: int, size: int) -> int:
         other = 2 if state[current] else 0
         state[current + other] = place
         state[current + other + 1] = entry
-    return entry
+    return int(entry)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -126,7 +135,7 @@ def predict(state: Any, way: int) -> int:
     counter = state[place]
     taken = way & 1
     state[place] = min(3, counter + 1) if taken else max(0, counter - 1)
-    return way >> 1 if (counter >> 1) != taken else 0
+    return int(way >> 1) if (counter >> 1) != taken else 0
 
 
 def _make_on_block(sources: int) -> Any:
@@ -201,7 +210,7 @@ def divide_cycles(state: Any, check: int) -> int:
 
 def _make_on_code(sources: int) -> Any:
     @cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)  # type: ignore[untyped-decorator]
-    def on_code(_engine: Any, raw_address: Any, _size: Any, user: Any) -> None:
+    def on_code(_engine: Any, raw_address: Any, _size: Any, user: Any) -> None:  # noqa: PLR0912  (a branch for each kind of check)
         """UC_HOOK_CODE at single addresses: breakpoints, and checks that could not be made at the block's entry."""
         if sources == 0:
             return

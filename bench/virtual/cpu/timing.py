@@ -50,13 +50,17 @@ class FlashAccelerator:
 class DivideTiming:
     """Cycles of SDIV and UDIV by operands: ``overhead + ceil(q / bits_per_cycle)``, at least ``minimum``, at most ``maximum``.
 
+    The manual gives 2 and 12 as the ends and says that operands end it early (Arm DDI 0439 §3.3.1); four bits a cycle are taken from the
+    way the ends fit, the overhead from published loops on an STM32F446 and an STM32L496 (ZIP-CNN, 2023, annex A.2): an int8 division
+    takes 3 cycles more than an addition on both.
+
     q is how many significant bits the quotient can have: bits of the dividend's magnitude less bits of the divisor's, plus one; none
     when the dividend is the shorter one. `CoreTiming.edge` counts ``minimum`` for a division; native code adds the rest.
     """
 
     minimum: int = 2
     maximum: int = 12
-    overhead: int = 4
+    overhead: int = 3
     bits_per_cycle: int = 4
 
     def cycles(self, dividend: int, divisor: int) -> int:

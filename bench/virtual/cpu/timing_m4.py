@@ -23,7 +23,7 @@ compendium.i-0.nl, "alignment rules". Nothing is fitted. docs/cycle-model.md say
   VMLA, VFMA                                    3 [TRM]
   VDIV, VSQRT                                   1, and 14 until the next FPU instruction can begin [TRM: integer ones go on beside it]
   VLDR, VSTR of one S register                  as LDR / 2 [TRM]
-  FPU arithmetic or store using the result of the FPU instruction before  +1 [TRM]
+  FPU arithmetic or store using the result of the FPU instruction before  +1, a division's too [TRM]
 
 Not modelled: instructions skipped by an IT block (counted as if done), unaligned data (+1 or +2), bus contention between code in SRAM and
 data, an FPU division still under way two blocks later, wait states of peripherals.
@@ -97,7 +97,9 @@ def sequence_cycles(instructions: Sequence[Instruction]) -> int:
 def _with_memories(block: CodeBlock) -> list[tuple[Instruction, int]]:
     instructions = decode_block(block.address, block.code)
     known = block.memories or (-1,) * len(instructions)
-    return [(now, memory if memory >= 0 else _usual_memory(now)) for now, memory in zip(instructions, known, strict=True)]
+    return [
+        (now, memory if memory >= 0 else _usual_memory(now)) for now, memory in zip(instructions, known, strict=True)
+    ]
 
 
 def _usual_memory(instruction: Instruction) -> int:
@@ -135,7 +137,7 @@ class _Pipeline:
             divides = now.kind is Kind.FP_DIVIDE
             self._fp_written = now.fp_writes
             self._fp_free = start + _FP_DIVIDE_CYCLES if divides else 0
-            self._fp_ready = self._fp_free if divides else self.now + 1
+            self._fp_ready = (self._fp_free if divides else self.now) + 1
         if cycles or now.kind is not Kind.IT:
             self._before, self._memory = now, memory
         return start
@@ -172,7 +174,13 @@ def _cycles(before: Instruction | None, now: Instruction, same_memory: bool) -> 
         if access.index is not None or access.fp or access.exclusive:
             return 2 + late
         return 1 + late + (behind_store and _writes_base_of(before, now))
-    if before is not None and before.kind is Kind.LOAD and same_memory and not late and not _writes_base_of(before, now):
+    if (
+        before is not None
+        and before.kind is Kind.LOAD
+        and same_memory
+        and not late
+        and not _writes_base_of(before, now)
+    ):
         return 1
     return 2 + late + behind_store
 
@@ -192,7 +200,9 @@ def _late_results(before: Instruction) -> int:
 
 
 def _is_plain_store(before: Instruction | None) -> bool:
-    return before is not None and before.kind is Kind.STORE and before.access is not None and before.access.index is None
+    return (
+        before is not None and before.kind is Kind.STORE and before.access is not None and before.access.index is None
+    )
 
 
 def _writes_base_of(before: Instruction | None, now: Instruction) -> bool:

@@ -57,12 +57,12 @@ class Machine:
         self.reads: list[tuple[int, int]] = []
         self.writes: list[tuple[int, int, int]] = []
         self.flash_writes = False
-        memories = [
+        self.memories = [
             Memory(FLASH, FLASH_BYTES, executable=True, writable=False, data=self.flash, kind="flash", aliases=(0,)),
             Memory(RAM, RAM_BYTES, executable=True, writable=True, data=self.ram, kind="ram"),
         ]
-        regions = [Region(0x4000_0000, 0x1_0000), Region(0xE000_0000, 0x10_0000)]
-        self.cpu = Cpu(memories, regions, self, CortexM4Timing(), direct_registers=direct_registers)
+        self.regions = [Region(0x4000_0000, 0x1_0000), Region(0xE000_0000, 0x10_0000)]
+        self.cpu = Cpu(self.memories, self.regions, self, CortexM4Timing(), direct_registers=direct_registers)
 
     def vector(self, number: int, value: int) -> None:
         self.flash[4 * number : 4 * number + 4] = value.to_bytes(4, "little")
