@@ -181,7 +181,9 @@ def _make_on_block(sources: int) -> Any:
             else:
                 cycles += fetch_stalls(state, index, now, cycles - state[entry + 2])
         else:
-            state[at.H_STALL_READS] = state[at.H_STALL_LINES] = 0  # those of a block before the wait states were set to none
+            state[at.H_STALL_READS] = state[at.H_STALL_LINES] = (
+                0  # those of a block before the wait states were set to none
+            )
         state[at.H_CYCLES] = now + cycles
         state[block + at.B_COUNT] += 1
         state[at.H_CURRENT] = index

@@ -15,7 +15,15 @@ from bench.virtual.soc.mcu import DebugPortIdentity, Mcu
 from bench.virtual.soc.rcc import HSI_HZ
 from bench.virtual.soc.registers import Peripheral
 from bench.virtual.soc.soc import Core, Soc
-from bench.virtual.soc.stm32f746_parts import FLASH, FlashF746, RccF746, Rm0385Diagnoses, debug_mcu, recite, system_memory
+from bench.virtual.soc.stm32f746_parts import (
+    FLASH,
+    FlashF746,
+    RccF746,
+    Rm0385Diagnoses,
+    debug_mcu,
+    recite,
+    system_memory,
+)
 
 HSE_HZ = 8e6
 """NUCLEO-144: MCO of the ST-LINK on OSC_IN (UM1974)."""
@@ -46,7 +54,10 @@ MCU = Mcu(
 
 
 class _AximPort:
-    """The core's side of the flash at its AXIM address: the L1 caches stand in front of it, the ART and its prefetch do not."""
+    """The core's side of the flash at its AXIM address: the L1 caches stand in front of it, the ART and its prefetch do not.
+
+    The core's own prefetch queue, four double words long, always runs ahead of sequential code (DDI 0489 section 2.1).
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -56,12 +67,12 @@ class _AximPort:
     def set_flash_access(self, wait_states: int, icache: bool, dcache: bool, prefetch: bool) -> None:  # noqa: ARG002
         """FLASH_ACR changed."""
         self._wait_states = wait_states
-        self._core.set_flash_access(wait_states, *self._caches, False)
+        self._core.set_flash_access(wait_states, *self._caches, True)
 
     def set_caches(self, instruction: bool, data: bool) -> None:
         """An L1 cache was switched."""
         self._caches = (instruction, data)
-        self._core.set_flash_access(self._wait_states, instruction, data, False)
+        self._core.set_flash_access(self._wait_states, instruction, data, True)
 
     def flush_flash_caches(self, instruction: bool, data: bool) -> None:
         """The ART was reset; it does not serve this port."""

@@ -174,10 +174,10 @@ def test_the_art_is_reset_only_while_it_is_off(chip: Chip746) -> None:
 
 def test_the_flash_waits_behind_the_l1_caches_not_behind_the_art(chip: Chip746) -> None:
     chip.write(FLASH_ACR, 7 | 1 << 9 | 1 << 8)
-    assert chip.core.flash_access == (7, False, False, False)
+    assert chip.core.flash_access == (7, False, False, True)
     chip.write(ICIALLU, 0)
     chip.write(CCR, IC)
-    assert chip.core.flash_access == (7, True, False, False)
+    assert chip.core.flash_access == (7, True, False, True)
 
 
 def test_ports_go_up_to_k(chip: Chip746) -> None:
