@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ class Chip746(Chip):
         return super().start_pll(m, n, p, q)
 
     def to_216_mhz(self, *skipped: str) -> None:
-        steps = {
+        steps: dict[str, Callable[[], object]] = {
             "hse": self.start_hse, "scale": lambda: self.set_scale(1), "pll": self.start_pll, "over-drive": self.start_over_drive,
             "wait states": lambda: self.set_wait_states(7), "dividers": lambda: self.set_dividers(5, 4), "switch": lambda: self.select(2),
         }  # fmt: skip
@@ -311,7 +312,7 @@ def test_every_citation_of_shared_peripherals_has_its_place_in_the_other_manual(
     folder = Path(flash.__file__).parent
     for module in (flash, rcc, power):
         for cited in re.findall(
-            r"RM0390 \d[\d.]*\d(?: table \d+)?", (folder / f"{Path(module.__file__).name}").read_text()
+            r"RM0390 \d[\d.]*\d(?: table \d+)?", (folder / Path(str(module.__file__)).name).read_text()
         ):
             if "rev" not in cited:
                 assert recite(f"({cited})").startswith("(RM0385 ")
