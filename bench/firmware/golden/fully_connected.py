@@ -43,4 +43,4 @@ def reference(work: Workload, tensors: Mapping[str, NDArray[Any]]) -> Reference:
         x, weights, bias = (values.astype(np.float64) for values in (tensors["input"], rows, tensors["bias"]))
         return weights @ x + bias, sum_bound(np.abs(weights) @ np.abs(x) + np.abs(bias), x.size + 1)
     shifted = tensors["input"].astype(np.int64) - INPUT_ZERO_POINT
-    return rescale(work, tensors["weights"].astype(np.int64) @ shifted, tensors, shifted.size)
+    return rescale(work, rows.astype(np.int64) @ shifted, tensors, shifted.size)
