@@ -16,7 +16,7 @@ from bench.firmware import generator
 from bench.firmware.golden import div, exp, golden, hard_swish, mul, residual_add, sigmoid, softmax, tanh
 from bench.firmware.golden.convolution import planar
 from bench.firmware.golden.elementwise import NARROW, SUM, WIDE, A, B, Quantization, affine
-from bench.firmware.quantization import INPUT_ZERO_POINT, OUTPUT_ZERO_POINT
+from bench.firmware.quantization import INPUT_ZERO_POINT, OUTPUT_ZERO_POINT, multiply_by_quantized_multiplier
 from tests.firmware.tflite_oracle import Quantized, run
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -82,8 +82,16 @@ def depthwise(work: Workload, tensors: Tensors) -> Any:
 
 
 def fully_connected(work: Workload, tensors: Tensors) -> Any:
+    """LiteRT scales the sums of this one operator with one rounding, where its other kernels and CMSIS-NN round twice; what differs is masked."""
     rows = tensors["weights"].T if planar(work) else tensors["weights"]
-    return with_weights("FULLY_CONNECTED", work, tensors, rows, 0, schema.FullyConnectedOptionsT())
+    got = with_weights("FULLY_CONNECTED", work, tensors, rows, 0, schema.FullyConnectedOptionsT())
+    sums = rows.astype(np.int64) @ (tensors["input"].astype(np.int64) - INPUT_ZERO_POINT) + tensors["bias"]
+    given = tensors if "multiplier" in tensors else dict(golden(work.primitive).layout(work).integers)
+    multiplier, right = np.asarray(given["multiplier"], np.int64), 31 - np.asarray(given["shift"], np.int64)
+    once = (sums * multiplier + (np.int64(1) << (right - 1))) >> right
+    twice = multiply_by_quantized_multiplier(sums, given["multiplier"], given["shift"])
+    assert np.mean(once != twice) < 0.05
+    return np.ma.masked_array(got, once != twice)
 
 
 def batchnorm(work: Workload, tensors: Tensors) -> Any:
