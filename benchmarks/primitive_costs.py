@@ -67,9 +67,16 @@ def measure(mhz: float) -> dict[Workload, LutRow]:
 
 
 def varied(work: Workload) -> str:
-    """Return the parameters of ``work`` in which the published sets of its primitive differ."""
-    names = {name for values in PRIMITIVES[work.primitive].published for name in values}
-    return ", ".join(f"{name} = {value}" for name, value in work.params if name in names)
+    """Return the parameters of ``work`` in which the published sets of its primitive differ; of those of one data type only what is no default."""
+    entry = PRIMITIVES[work.primitive]
+    names = {name for values in entry.published for name in values}
+    known = {parameter.name: parameter for parameter in entry.parameters}
+    shown = [
+        f"{name} = {value}"
+        for name, value in work.params
+        if name in names and (known[name].dtypes == tuple(DType) or value != known[name].default)
+    ]
+    return ", ".join(shown)
 
 
 def main() -> None:
