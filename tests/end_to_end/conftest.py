@@ -83,11 +83,14 @@ class Workplace:
 def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
     """Return a maker of workplaces: own folder, own virtual boards, one build cache."""
     cache = tmp_path_factory.mktemp("cache")
+    bytecode = tmp_path_factory.getbasetemp().parent / "bytecode"  # one for all workers: a command starts in half the time
 
     def make() -> Workplace:
         folder = tmp_path_factory.mktemp("workplace")
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("BENCH_")},
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(bytecode),
             "BENCH_CACHE": str(cache),
             "BENCH_VIRTUAL_STATE": str(folder / "virtual"),
             "COLUMNS": "160",

@@ -34,7 +34,7 @@ def assert_clear(outcome: Outcome, code: int, *words: str) -> None:
         (("run", "--primitive", "conv2d", "--k", "five"), ("k = 'five' is not an integer",)),
         (
             ("run", "--primitive", "conv2d", "--k", "9", "--size", "8x8"),
-            ("9 x 9 kernel is larger than the 8 x 8 input",),
+            ("9 x 9 window is larger than the 8 x 8 input",),
         ),
         (("run", "--primitive", "conv2d", "--size", "400x400"), ("bytes of RAM", "131072")),
         (("run", "--primitive", "conv2d", "--param", "strides=2"), ("unknown parameter", "stride")),
@@ -222,10 +222,10 @@ def heed_interrupts() -> None:
 
 
 @contextmanager
-def main_job(place: Workplace, points: int) -> Iterator[subprocess.Popen[str]]:
+def main_job(place: Workplace, points: int, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Yield the main job once it has recorded ``points`` points; interrupt it at the end."""
     with subprocess.Popen(
-        place.command(["run", "--primitive", "conv2d", "--k", "5"]),
+        place.command(["run", "--primitive", "conv2d", "--k", "5", *options]),
         cwd=place.folder,
         env=place.environment,
         stderr=subprocess.PIPE,
@@ -267,7 +267,7 @@ def test_export_needs_one_place_to_go(workplace: Workplace) -> None:
 
 
 def test_a_board_in_use_is_said(workplace: Workplace) -> None:
-    with main_job(workplace, points=1):
+    with main_job(workplace, 1, "--window", "10s"):  # long enough to be still there
         outcome = workplace.bench(*QUICK, "--db", "other.db")
     assert_clear(outcome, 1, "in use")
 
