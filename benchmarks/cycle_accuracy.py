@@ -84,7 +84,10 @@ def recipe(checkout: Path, suite: str, folder: Path) -> Recipe:
     board, chip = checkout / "config/arm/boards/stm32f4-discovery", checkout / "config/arm/chips/cortex-m4"
     (folder / "config.h").write_text("#define HAVE_BOARDSUPPORT_H 1\n#define HAVE_CHIPSUPPORT_H 1\n")
     own_1 = ("-DCPU_MHZ=1", "-DHAVE_CONFIG_H", f"-I{folder}", f"-I{board}", f"-I{chip}", "-D__START=main")
-    sources = (*(support / name for name in ("main.c", "beebsc.c", "board.c", "chip.c")), board / "startup_stm32f407xx.S")
+    sources = (
+        *(support / name for name in ("main.c", "beebsc.c", "board.c", "chip.c")),
+        board / "startup_stm32f407xx.S",
+    )
     return Recipe((*common, *own_1), sources, board / "STM32F407XG.ld")
 
 

@@ -125,7 +125,11 @@ def _core_clock(
         return nominal, measured_hz
     terms = (
         UncertaintyTerm(
-            LATENCY, "clock: window length", u_edges, False, "resolution of the probe's edges, cycles around the counted loop; rectangular"
+            LATENCY,
+            "clock: window length",
+            u_edges,
+            False,
+            "resolution of the probe's edges, cycles around the counted loop; rectangular",
         ),
         UncertaintyTerm(
             LATENCY, "clock: probe time base", u_base, True, f"data sheet of {energy_run.probe}, rectangular"

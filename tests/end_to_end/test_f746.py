@@ -18,7 +18,12 @@ def test_slow_and_fast_clocks_are_measured(workplace: Workplace) -> None:
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     slow, fast = outcome.rows()
-    assert (slow["core"], slow["mcu"], slow["flash_wait_states"], fast["flash_wait_states"]) == ("Cortex-M7F", "STM32F746ZG", 0, 3)
+    assert (slow["core"], slow["mcu"], slow["flash_wait_states"], fast["flash_wait_states"]) == (
+        "Cortex-M7F",
+        "STM32F746ZG",
+        0,
+        3,
+    )
     assert slow["clock_id"].endswith("-1i1d")
     assert slow["cycles"] == fast["cycles"] > 0, "a small kernel runs from the caches and the DTCM"
 

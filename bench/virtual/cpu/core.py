@@ -155,7 +155,10 @@ class Cpu(Execution):
         self.set_flash_access(0, icache=False, dcache=False, prefetch=False)
         self.flush_flash_caches(instruction=True, data=True)
         try:
-            stack, start = (int.from_bytes(self._memory.bytes(address, 4), "little") for address in (self.system.vtor, self.system.vtor + 4))
+            stack, start = (
+                int.from_bytes(self._memory.bytes(address, 4), "little")
+                for address in (self.system.vtor, self.system.vtor + 4)
+            )
         except AccessFault:
             stack, start = 0, 0
             self._exceptions.lock_up()

@@ -60,7 +60,16 @@ _BIT_FIELDS = (
 )  # fmt: skip
 _COMPARES = frozenset(("cmp", "cmn", "tst", "teq", "vmrs"))
 _FP_ARITHMETIC = (Kind.FP, Kind.FP_MULTIPLY_ADD, Kind.FP_DIVIDE)
-_ALONE = (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.FP_MOVE_PAIR, Kind.SYSTEM, Kind.BARRIER, Kind.FLUSH, Kind.TRAP, Kind.DIVIDE)
+_ALONE = (
+    Kind.LOAD_MULTIPLE,
+    Kind.STORE_MULTIPLE,
+    Kind.FP_MOVE_PAIR,
+    Kind.SYSTEM,
+    Kind.BARRIER,
+    Kind.FLUSH,
+    Kind.TRAP,
+    Kind.DIVIDE,
+)
 _BRANCHES = (Kind.BRANCH, Kind.BRANCH_REGISTER, Kind.TABLE_BRANCH)
 _FP_SHADOW_CYCLES = 3
 
@@ -173,7 +182,9 @@ class _Pipeline:
             self._older = None
         else:
             cycle = max(self._cycle + 1, ready, self._held)
-            self._older = None if now.kind in _ALONE or (now.access is not None and len(now.access.registers) > 1) else now
+            self._older = (
+                None if now.kind in _ALONE or (now.access is not None and len(now.access.registers) > 1) else now
+            )
         self._cycle = cycle
         self._retire(now, cycle, older=not together)
         return cycle
@@ -204,7 +215,11 @@ class _Pipeline:
         if now.kind is Kind.FP_STATUS:
             return self._flags
         if now.kind not in (*_FP_ARITHMETIC, Kind.FP_MOVE_PAIR):
-            return self._shadow if now.kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE) and _touches_memory(now, fp=True) else 0
+            return (
+                self._shadow
+                if now.kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE) and _touches_memory(now, fp=True)
+                else 0
+            )
         if _is_move(now) or now.kind is Kind.FP_MOVE_PAIR:
             return max((self._fp_move[s] for s in _members(now.fp_reads)), default=0)
         if now.kind is Kind.FP_MULTIPLY_ADD:
@@ -231,11 +246,15 @@ class _Pipeline:
         elif now.kind is Kind.FLUSH:
             self._held = cycle + _LATE_BRANCH
         elif now.kind is Kind.ALU:
-            first = older and now.name in _EARLY and all(self._early[r] <= cycle for r in _members(now.reads & _ADDRESSES))
+            first = (
+                older and now.name in _EARLY and all(self._early[r] <= cycle for r in _members(now.reads & _ADDRESSES))
+            )
             self._write(now.writes, cycle, 0 if first else 1)
         elif now.kind in (*_FP_ARITHMETIC, Kind.FP_MOVE_PAIR, Kind.FP_STATUS):
             self._retire_fp(now, cycle)
-        if now.name in _COMPARES or (now.kind is Kind.ALU and now.size == 2 and now.condition == ALWAYS and now.name != "nop"):
+        if now.name in _COMPARES or (
+            now.kind is Kind.ALU and now.size == 2 and now.condition == ALWAYS and now.name != "nop"
+        ):
             self._flags_made = cycle
         if _is_conditional(now):
             self.penalty = _EARLY_BRANCH if cycle - self._flags_made >= _EARLY_FLAGS_CYCLES else _LATE_BRANCH

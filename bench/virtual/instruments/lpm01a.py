@@ -59,7 +59,11 @@ class VirtualLpm01a(VirtualPowerShield):
         "eventsrc": ("", "d7 fal", "d7 ris", "d7 both"),
         "pwrend": ("on", "off"),
     }
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"volt": (1.8, 3.3), "trigdelay": (0.0, 30.0), "currthre": (0.0, 50e-3)}
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "volt": (1.8, 3.3),
+        "trigdelay": (0.0, 30.0),
+        "currthre": (0.0, 50e-3),
+    }
     longest_s = 10.0
     binary_format = "bin_hexa"
     needs_control = True

@@ -44,7 +44,11 @@ class VirtualStlinkV3Pwr(VirtualPowerShield):
         "pwr": "off",
         "pwrend": "on",
     }
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"format": (ASCII, "bin_hex"), "trigsrc": ("sw", "hw"), "pwrend": ("on", "off")}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "format": (ASCII, "bin_hex"),
+        "trigsrc": ("sw", "hw"),
+        "pwrend": ("on", "off"),
+    }
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {"volt": (1.6, 3.6), "trigdelay": (0.0, 30.0)}
     longest_s = 100.0
     binary_format = "bin_hex"

@@ -78,7 +78,10 @@ class BreakpointsV2(Breakpoints):
 
 
 def _table(name: str, base: int, entries: list[int], pidr: int) -> Peripheral:
-    registers = [(4 * i, Register(f"ENTRY{i}", entry, writable=0)) for i, entry in enumerate([*entries, *[0] * (16 - len(entries))])]
+    registers = [
+        (4 * i, Register(f"ENTRY{i}", entry, writable=0))
+        for i, entry in enumerate([*entries, *[0] * (16 - len(entries))])
+    ]
     registers.append((0xFCC, Register("MEMTYPE", 1, writable=0)))
     return Peripheral(name, base, [*registers, *identification(pidr, _CIDR_ROM)])
 

@@ -88,7 +88,10 @@ def violations(state: ClockState, limits: ChipLimits = F446) -> list[str]:
             f"HCLK {state.hclk_hz / MHZ:g} MHz is above {regulator_max / MHZ:g} MHz, the most at voltage scale {state.voltage_scale}"
             f" with over-drive {'on' if state.over_drive else 'off'} (RM0390 5.1.4, DS10693 table 17)"
         )
-    for bus, clock_hz, most in (("APB1", state.pclk1_hz, limits.apb1_max_hz), ("APB2", state.pclk2_hz, limits.apb2_max_hz)):
+    for bus, clock_hz, most in (
+        ("APB1", state.pclk1_hz, limits.apb1_max_hz),
+        ("APB2", state.pclk2_hz, limits.apb2_max_hz),
+    ):
         most_hz = most[state.over_drive]
         if clock_hz > most_hz * _SLACK:
             found.append(

@@ -23,6 +23,7 @@ _VECTKEY = 0x05FA
 _SLEEPDEEP = 1 << 2
 _RO = 0
 
+
 class Core(Protocol):
     """What the system control space needs of the core."""
 
@@ -45,9 +46,7 @@ class SystemControlSpace:
         self._core_reset = core_reset
         registers = self._nvic() + self._scb() + self._systick() + debug_registers
         registers.append((0xD00, Register("CPUID", cpuid, writable=_RO)))
-        registers += [
-            (offset, Register(f"ID_{offset:03X}", value, writable=_RO)) for offset, value in features.items()
-        ]
+        registers += [(offset, Register(f"ID_{offset:03X}", value, writable=_RO)) for offset, value in features.items()]
         self.peripheral = Peripheral("SCS", BASE, [*registers, *identification(0x00000004_000BB00C)])
 
     def _state(self, name: str, attribute: str, *, clear_by_one: bool = False) -> Register:

@@ -15,7 +15,15 @@ from bench.virtual.soc.mcu import DebugPortIdentity, Mcu
 from bench.virtual.soc.rcc import HSI_HZ
 from bench.virtual.soc.registers import Peripheral
 from bench.virtual.soc.soc import Core, Soc
-from bench.virtual.soc.stm32f746_parts import FLASH, FlashF746, RccF746, Rm0385Diagnoses, debug_mcu, recite, system_memory
+from bench.virtual.soc.stm32f746_parts import (
+    FLASH,
+    FlashF746,
+    RccF746,
+    Rm0385Diagnoses,
+    debug_mcu,
+    recite,
+    system_memory,
+)
 
 HSE_HZ = 8e6
 """NUCLEO-144: MCO of the ST-LINK on OSC_IN (UM1974)."""

@@ -30,7 +30,11 @@ _TABLE = re.compile(r"DS10693 table \d+")
 def recite(text: str) -> str:
     """Return ``text`` with citations of the STM32F446's documents replaced by the STM32F746's. Raises KeyError for an unknown section."""
     text = _CITED.sub(lambda match: f"RM0385 {_SECTIONS[match[1]]}", text)
-    return _TABLE.sub("DS10916, electrical characteristics", text).replace("PWR_CR.", "PWR_CR1.").replace("PWR_CSR.", "PWR_CSR1.")
+    return (
+        _TABLE.sub("DS10916, electrical characteristics", text)
+        .replace("PWR_CR.", "PWR_CR1.")
+        .replace("PWR_CSR.", "PWR_CSR1.")
+    )
 
 
 class Rm0385Diagnoses(Diagnoses):

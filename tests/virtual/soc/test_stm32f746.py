@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import AccessFault
-from bench.virtual.soc import flash, power, rcc
+from bench.virtual.soc import flash, rcc
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.cortex_m7 import UNLOCK
 from bench.virtual.soc.stm32f746 import Stm32F746
@@ -69,7 +70,7 @@ class Chip746(Chip):
         return super().start_pll(m, n, p, q)
 
     def to_216_mhz(self, *skipped: str) -> None:
-        steps = {
+        steps: dict[str, Callable[[], object]] = {
             "hse": self.start_hse, "scale": lambda: self.set_scale(1), "pll": self.start_pll, "over-drive": self.start_over_drive,
             "wait states": lambda: self.set_wait_states(7), "dividers": lambda: self.set_dividers(5, 4), "switch": lambda: self.select(2),
         }  # fmt: skip
@@ -309,8 +310,8 @@ def test_an_operation_on_a_set_that_there_is_not(chip: Chip746) -> None:
 
 def test_every_citation_of_shared_peripherals_has_its_place_in_the_other_manual() -> None:
     folder = Path(flash.__file__).parent
-    for module in (flash, rcc, power):
-        for cited in re.findall(r"RM0390 \d[\d.]*\d(?: table \d+)?", (folder / f"{Path(module.__file__).name}").read_text()):
+    for module in ("flash", "rcc", "power"):
+        for cited in re.findall(r"RM0390 \d[\d.]*\d(?: table \d+)?", (folder / f"{module}.py").read_text()):
             if "rev" not in cited:
                 assert recite(f"({cited})").startswith("(RM0385 ")
     assert recite("PWR_CR.VOS (RM0390 5.4.1)") == "PWR_CR1.VOS (RM0385 4.4.1)"
