@@ -93,6 +93,7 @@ class BlockTable:
         self._by_place: dict[tuple[int, int], Block] = {}
         self._edges: dict[int, EdgeCost] = {}
         self._pages: set[int] = set()
+        self._counters: dict[int, int] = {}
         self._checks = 0
         self._forms = 0
         self._lines = 0
@@ -154,6 +155,8 @@ class BlockTable:
         flags = at.FLAG_FPU if any(instruction.uses_fpu for instruction in block.instructions) else 0
         flags |= at.FLAG_MASKS if block.instructions and block.instructions[-1].name in _MASK_CHANGES else 0
         self._mix[block.index] = class_counts(block.instructions)
+        own = at.BLOCKS + at.BLOCK_WORDS * block.index + at.B_PREDICTED
+        row[at.B_COUNTER] = self._counters.setdefault(block.code.end, own)
         row[at.B_ADDRESS], row[at.B_SIZE] = block.code.address, len(block.code.code)
         row[at.B_INSTRUCTIONS], row[at.B_FLAGS] = len(block.instructions), flags
         row[at.B_CHECKED] = bool(flags & at.FLAG_FPU or block.plan.alignments)

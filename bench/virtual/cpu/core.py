@@ -20,6 +20,7 @@ class Cpu(Execution):
 
     ``system`` is the SystemControl (fault registers, NVIC state, VTOR, CPACR ...), read and written by the PPB model.
     ``halting_debug`` (C_DEBUGEN): BKPT and hardware breakpoints stop the core; otherwise BKPT is a HardFault with HFSR.DEBUGEVT.
+    ``boot_address`` is where the vector table is after a reset (0, but 0x0020_0000 on an STM32F7 as it comes).
     ``direct_registers=False`` is for tests: native checks then copy the registers instead of reading them in place.
     Raises ValueError when memories and regions overlap, or more than one memory is flash.
     """
@@ -31,9 +32,11 @@ class Cpu(Execution):
         bus: Bus,
         timing: CoreTiming,
         *,
+        boot_address: int = 0,
         direct_registers: bool = True,
     ) -> None:
         super().__init__(memories, mmio, bus, timing, direct_registers=direct_registers)
+        self._boot_address = boot_address
         self.reset()
 
     def run(self, max_cycles: int) -> StopReason:
@@ -151,14 +154,20 @@ class Cpu(Execution):
         self._engine.set("xpsr", 1 << 24)
         self._engine.set("psp", 0)
         self.system.reset()
+        self.system.vtor = self._boot_address
         self._state[at.H_CHECK_PENDING] = 0
         self.set_flash_access(0, icache=False, dcache=False, prefetch=False)
         self.flush_flash_caches(instruction=True, data=True)
         try:
+<<<<<<< HEAD
             stack, start = (
                 int.from_bytes(self._memory.bytes(address, 4), "little")
                 for address in (self.system.vtor, self.system.vtor + 4)
             )
+=======
+            vectors = self._memory.bytes(self._boot_address, 8)
+            stack, start = int.from_bytes(vectors[:4], "little"), int.from_bytes(vectors[4:], "little")
+>>>>>>> 89236d4
         except AccessFault:
             stack, start = 0, 0
             self._exceptions.lock_up()

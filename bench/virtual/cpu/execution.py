@@ -15,6 +15,7 @@ from bench.virtual.cpu.blocks import BlockTable, CheckMode
 from bench.virtual.cpu.decode import Instruction, condition_passes, decode_one
 from bench.virtual.cpu.engine import CORE_NAMES, Engine, Stop, Stopped
 from bench.virtual.cpu.exceptions import ExceptionUnit
+from bench.virtual.cpu.flashport import set_geometry
 from bench.virtual.cpu.interface import Bus, Memory, Region, StopReason, overlaps
 from bench.virtual.cpu.loadstore import FaultAt, LoadStoreUnit, MemoryMap
 from bench.virtual.cpu.system import CCR_DIV_0_TRP, CCR_UNALIGN_TRP, Cfsr, ExceptionNumber, Hfsr, SystemControl
@@ -66,21 +67,14 @@ class Execution:
     # Set-up.
 
     def _set_up_flash(self, flash: Memory | None) -> None:
-        state, geometry = self._state, self._timing.accelerator
+        state = self._state
         state[at.H_FLASH_BASE] = flash.base if flash else 0
         state[at.H_FLASH_SIZE] = flash.size if flash else 0
         state[at.H_FLASH_ALIAS] = flash.aliases[0] if flash and flash.aliases else -1
-        if geometry.instruction_lines > at.ICACHE_SLOTS or geometry.data_lines > at.DCACHE_SLOTS:
-            raise ValueError(f"a flash accelerator of {geometry} is larger than the model")
-        state[at.H_ILINES], state[at.H_DLINES] = geometry.instruction_lines, geometry.data_lines
-        state[at.H_IWAYS] = geometry.instruction_ways or geometry.instruction_lines
-        state[at.H_DWAYS] = geometry.data_ways or geometry.data_lines
-        state[at.H_LINE_SHIFT] = geometry.line_bytes.bit_length() - 1
-        state[at.H_FILL], state[at.H_GENERATION] = geometry.fill_cycles, 1
+        set_geometry(state, self._timing.accelerator)
         divide = self._timing.divide
         state[at.H_DIVIDE_MINIMUM], state[at.H_DIVIDE_MAXIMUM] = divide.minimum, divide.maximum
         state[at.H_DIVIDE_OVERHEAD], state[at.H_DIVIDE_BITS] = divide.overhead, divide.bits_per_cycle
-        state[at.H_LAST_LINE] = -2
         state[at.H_PASS] = state[at.H_RESUME] = -1
 
     def _flash_offset(self, address: int) -> int | None:

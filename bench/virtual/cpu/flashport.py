@@ -13,9 +13,23 @@ from numba import njit
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.foreign import load_word
+from bench.virtual.cpu.timing import FlashAccelerator
 
 _FLASH_END = 0x2000_0000  # the code region ends here (DDI 0403E B3.1): no flash at or above
 _ORDER = 256  # more than the lines of a block: orders lines used in one block
+
+
+def set_geometry(state: Any, geometry: FlashAccelerator) -> None:
+    """Write a geometry into the state, caches empty. Not native. Raises ValueError when it is larger than the tables."""
+    if geometry.instruction_lines > at.ICACHE_SLOTS or geometry.data_lines > at.DCACHE_SLOTS:
+        raise ValueError(
+            f"{geometry}: at most {at.ICACHE_SLOTS} instruction and {at.DCACHE_SLOTS} data lines can be modelled"
+        )
+    state[at.H_ILINES], state[at.H_DLINES] = geometry.instruction_lines, geometry.data_lines
+    state[at.H_IWAYS] = geometry.instruction_ways or geometry.instruction_lines
+    state[at.H_DWAYS] = geometry.data_ways or geometry.data_lines
+    state[at.H_LINE_SHIFT] = geometry.line_bytes.bit_length() - 1
+    state[at.H_FILL], state[at.H_GENERATION], state[at.H_LAST_LINE] = geometry.fill_cycles, 1, -2
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]

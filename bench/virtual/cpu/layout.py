@@ -102,7 +102,10 @@ B_ENTERED: Final = 20  # cycle at which it was entered last, kept while it is re
 B_CHECKED: Final = 22  # there is something for may_enter to look at
 B_SIMPLE: Final = 24  # the windows' (constant, register) when each is a constant + one register: SIMPLE_WINDOWS of them, repeated to fill
 B_HAS_SIMPLE: Final = 23
-B_PREDICTED: Final = 21  # two-bit counter of the branch at its end: 2 and 3 say taken
+B_COUNTER: Final = (
+    30  # index of the B_PREDICTED that serves the branch at the block's end: blocks that end in one branch share it
+)
+B_PREDICTED: Final = 21  # two-bit counter: 2 and 3 say taken
 SIMPLE_WINDOWS: Final = 3
 FLAG_FPU: Final = 1
 FLAG_MASKS: Final = 2  # ends with an instruction that may unmask exceptions
@@ -128,7 +131,7 @@ CHECK_QUOTIENT: Final = (
 )
 CHECK_ADDRESS_BITS: Final = CHECK_ALIGN | CHECK_READ
 DCACHE: Final = CHECKS + CHECK_WORDS * CHECK_SLOTS  # (tag, tick) pairs
-DCACHE_SLOTS: Final = 128
+DCACHE_SLOTS: Final = 256
 ICACHE: Final = DCACHE + 2 * DCACHE_SLOTS  # (tag, tick) pairs
 ICACHE_SLOTS: Final = 256
 TOUCHED: Final = ICACHE + 2 * ICACHE_SLOTS  # blocks found resident since the last eviction

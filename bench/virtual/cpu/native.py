@@ -131,7 +131,9 @@ def next_edge(state: Any, address: int, size: int) -> int:
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def predict(state: Any, way: int) -> int:
     """Cycles lost to a wrong prediction of the branch that led here; ``way`` is that cost x 2 + taken."""
-    place = at.BLOCKS + at.BLOCK_WORDS * state[at.H_CURRENT] + at.B_PREDICTED
+    place = state[at.BLOCKS + at.BLOCK_WORDS * state[at.H_CURRENT] + at.B_COUNTER]
+    if place == 0:
+        return 0
     counter = state[place]
     taken = way & 1
     state[place] = min(3, counter + 1) if taken else max(0, counter - 1)

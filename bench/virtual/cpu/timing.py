@@ -37,8 +37,8 @@ class FlashAccelerator:
     fill_cycles: int = 0
 
     def __post_init__(self) -> None:
-        if self.line_bytes < 4 or self.line_bytes & (self.line_bytes - 1):
-            raise ValueError(f"flash lines of {self.line_bytes} bytes: a power of two from 4 on is possible")
+        if self.line_bytes < 8 or self.line_bytes & (self.line_bytes - 1):
+            raise ValueError(f"flash lines of {self.line_bytes} bytes: a power of two from 8 on is possible")
         for lines, ways in ((self.instruction_lines, self.instruction_ways), (self.data_lines, self.data_ways)):
             if lines < 1 or ways < 0 or (ways and lines % ways):
                 raise ValueError(f"a cache of {lines} lines in sets of {ways}: the ways have to divide the lines")

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.virtual.cpu import CortexM4Timing, Cpu, DivideTiming, FlashAccelerator, InstructionClass, StopReason
+from bench.virtual.cpu import (
+    CodeBlock,
+    CoreTiming,
+    CortexM4Timing,
+    Cpu,
+    DivideTiming,
+    EdgeCost,
+    FlashAccelerator,
+    InstructionClass,
+    StopReason,
+)
 from bench.virtual.cpu.activity import INSTRUCTION_CLASSES
 from tests.virtual.cpu.machine import ENABLE_FPU, FOREVER, PLAIN, Machine
 
@@ -119,3 +132,28 @@ def test_a_set_associative_cache_thrashes_where_a_full_one_holds() -> None:
         fills.append(cpu.activity.data_fills)
     assert fills[0] <= 7
     assert fills[1] >= 100
+
+
+class _Predicting:
+    """The M4's timing with a branch that costs 10 cycles when a two-bit counter was wrong."""
+
+    def __init__(self) -> None:
+        self._m4 = CortexM4Timing()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._m4, name)
+
+    def edge(self, previous: CodeBlock | None, block: CodeBlock) -> EdgeCost:
+        cost = self._m4.edge(previous, block)
+        return replace(cost, mispredict_cycles=10, taken=previous is not None and block.address != previous.end)
+
+
+def test_wrong_predictions_cost_what_the_model_says() -> None:
+    """A loop of twenty: its counter starts at never taken, so it is wrong twice at the begin and once at the end."""
+    spent = []
+    for timing in (CortexM4Timing(), cast("CoreTiming", _Predicting())):
+        machine = Machine("movs r0, #20\n1: subs r0, #1\n bne 1b\n wfi")
+        cpu = Cpu(machine.memories, machine.regions, machine, timing)
+        cpu.run(FOREVER)
+        spent.append(cpu.cycles)
+    assert spent[1] - spent[0] == 10 * 3

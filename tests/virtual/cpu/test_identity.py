@@ -71,3 +71,12 @@ def test_overlapping_memories_are_refused() -> None:
         Memory(0x2000_0010, 0x1000, True, True, ram, "ram")
     with pytest.raises(ValueError, match="size"):
         Memory(0x2000_0000, 0x2000, True, True, ram, "ram")
+
+
+def test_the_vector_table_may_be_elsewhere_at_reset() -> None:
+    machine = Machine("movs r0, #7\n wfi")
+    flash = Memory(0x0800_0000, len(machine.flash), True, False, machine.flash, "flash", aliases=(0x0020_0000,))
+    ram = Memory(0x2000_0000, 0x8000, True, True, machine.ram, "ram")
+    cpu = Cpu([flash, ram], machine.regions, machine, CortexM4Timing(), boot_address=0x0020_0000)
+    assert cpu.run(FOREVER) is StopReason.SLEEP
+    assert (cpu.read_register("r0"), cpu.system.vtor) == (7, 0x0020_0000)
