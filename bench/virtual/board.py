@@ -62,8 +62,7 @@ class VirtualBoard:
             Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases),
             Memory(mcu.ram_base, mcu.ram_bytes, True, True, self._sram, "ram"),
         ]
-        self.cpu = Cpu(memories, mcu.mmio, bus, timing)
-        self.cpu.system.initial_vtor = mcu.vector_table
+        self.cpu = Cpu(memories, mcu.mmio, bus, timing, boot_address=mcu.vector_table)
         self._time = VirtualClock(lambda: self.cpu.cycles, mcu.reset_hclk_hz)
         self._running = False
         self._stop_asked = False

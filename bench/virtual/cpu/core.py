@@ -159,15 +159,8 @@ class Cpu(Execution):
         self.set_flash_access(0, icache=False, dcache=False, prefetch=False)
         self.flush_flash_caches(instruction=True, data=True)
         try:
-<<<<<<< HEAD
-            stack, start = (
-                int.from_bytes(self._memory.bytes(address, 4), "little")
-                for address in (self.system.vtor, self.system.vtor + 4)
-            )
-=======
             vectors = self._memory.bytes(self._boot_address, 8)
             stack, start = int.from_bytes(vectors[:4], "little"), int.from_bytes(vectors[4:], "little")
->>>>>>> 89236d4
         except AccessFault:
             stack, start = 0, 0
             self._exceptions.lock_up()

@@ -88,13 +88,12 @@ class SystemControl:
 
     def __init__(self, priority_bits: int = 4) -> None:
         self.priority_bits = priority_bits
-        self.initial_vtor = 0  # where the vector table is after a reset: an STM32F7's option bytes choose it
         self.on_change: Callable[[], None] = lambda: None
         self.reset()
 
     def reset(self) -> None:
         """Set every register to its reset value (DDI 0403E B3.2.2)."""
-        self.vtor = self.initial_vtor
+        self.vtor = 0
         self.scr = 0
         self.cfsr = 0
         self.hfsr = 0
