@@ -35,7 +35,7 @@ from bench.errors import ConfigurationError, UnknownName
 VIRTUAL_PREFIX = "virtual-"
 VIRTUAL_SCHEME = "virtual://"
 DEFAULT_STATION = "virtual-nucleo_f446ze"
-VIRTUAL_PROBES: Mapping[str, str] = {"nucleo_f746zg": "ppk2"}
+VIRTUAL_PROBES: Mapping[str, str] = {"nucleo_f746zg": "stlink_v3pwr"}
 """Driver of the current probe at the virtual station of a board, where it is not the X-NUCLEO-LPM01A: that ends at 50 mA."""
 STATIONS_VARIABLE = "BENCH_STATIONS"
 STATIONS_FILE = "stations.yaml"

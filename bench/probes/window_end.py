@@ -18,7 +18,7 @@ BLOCK_SAMPLES = 16
 """Levels are compared by means of so many samples: a loop's own pattern must not look like its end."""
 EDGE_SAMPLES = 4
 """Within so many samples either side the step must be over: two for the filter, two for the search."""
-LEAST_STEP = 0.05
+LEAST_STEP = 0.02
 """A step down of less than this share of the active current is none."""
 
 _HINT = (

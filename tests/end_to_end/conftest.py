@@ -83,7 +83,9 @@ class Workplace:
 def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
     """Return a maker of workplaces: own folder, own virtual boards, one build cache."""
     cache = tmp_path_factory.mktemp("cache")
-    bytecode = tmp_path_factory.getbasetemp().parent / "bytecode"  # one for all workers: a command starts in half the time
+    bytecode = (
+        tmp_path_factory.getbasetemp().parent / "bytecode"
+    )  # one for all workers: a command starts in half the time
 
     def make() -> Workplace:
         folder = tmp_path_factory.mktemp("workplace")

@@ -91,7 +91,7 @@ class Execution:
         self._state[at.H_FPU_ENABLED] = system.fpu_enabled
         self._state[at.H_CHECK_PENDING] = bool(system.pending)
         mode = CheckMode(
-            flash_reads=bool(self._state[at.H_WAIT_STATES]),
+            flash_reads=bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
             unaligned_traps=bool(system.ccr & CCR_UNALIGN_TRP),
             divide_traps=bool(system.ccr & CCR_DIV_0_TRP),
         )

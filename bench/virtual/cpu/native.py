@@ -170,7 +170,7 @@ def _make_on_block(sources: int) -> Any:
         cycles = state[entry + 2]
         if state[entry + 3]:
             cycles += predict(state, state[entry + 3])
-        if state[at.H_WAIT_STATES]:
+        if state[at.H_WAIT_STATES] + state[at.H_FILL]:
             state[at.H_STALL_READS] = 0
             if state[block + at.B_READ_COUNT] and reads_flash(state, block):
                 cycles += read_stalls(state, block)
@@ -252,7 +252,7 @@ def _make_on_code(sources: int) -> Any:
             if armed and kind & at.CHECK_ALIGN and target & state[check + 6]:
                 stop(state, at.STOP_CHECK, address)
                 return
-            if kind & at.CHECK_READ and state[at.H_WAIT_STATES]:
+            if kind & at.CHECK_READ and state[at.H_WAIT_STATES] + state[at.H_FILL]:
                 state[at.H_CYCLES] += data_stall(state, target, state[check + 7])
         if kind & at.CHECK_QUOTIENT:
             state[at.H_CYCLES] += divide_cycles(state, check)
