@@ -39,8 +39,17 @@ def run(
     ] = None,
     opt: Annotated[str, typer.Option(help="Compiler optimisation of the kernel: O0, O2, O3, Os or Ofast.")] = "O3",
     freq: Annotated[
-        str, typer.Option(help='Core clocks: "all" of the board\'s own, or a list like 16MHz,180MHz.')
+        str,
+        typer.Option(
+            help='Core clocks: "all" of the board\'s own, or a list of frequencies or clock ids like 16MHz,180MHz.'
+        ),
     ] = "all",
+    accelerators: Annotated[
+        str,
+        typer.Option(
+            help='Caches and prefetch buffers that are on: "default", "none", or a list like prefetch,icache.'
+        ),
+    ] = "default",
     station: Annotated[
         str | None,
         typer.Option(help="Where to measure; `bench stations` lists them. [default: your first, else a virtual board]"),
@@ -76,7 +85,7 @@ def run(
     from bench.sweep.execute import execute
     from bench.sweep.plan import choose_clocks, plan_image
 
-    plan = plan_image(place, board, work, choose_clocks(board, freq), choose_library(work, libraries))
+    plan = plan_image(place, board, work, choose_clocks(board, freq, accelerators), choose_library(work, libraries))
     runs: list[Run] = []
     with open_store(db) as store:
         if not as_json:

@@ -267,7 +267,7 @@ def test_export_needs_one_place_to_go(workplace: Workplace) -> None:
 
 
 def test_a_board_in_use_is_said(workplace: Workplace) -> None:
-    with main_job(workplace, 1, "--window", "10s"):  # long enough to be still there
+    with main_job(workplace, 1, "--window", "3s"):  # long enough to be still there
         outcome = workplace.bench(*QUICK, "--db", "other.db")
     assert_clear(outcome, 1, "in use")
 

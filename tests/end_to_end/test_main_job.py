@@ -118,36 +118,6 @@ def test_a_second_run_counts_the_same_cycles_and_flashes_nothing(
     assert len(place.bench("export", "--json").rows()) == 14  # the latest run of each point
 
 
-def test_cycles_grow_with_the_work(new_workplace: Callable[[], Workplace]) -> None:
-    place = new_workplace()
-    cycles, applications = {}, {}
-    for k in (1, 3, 5, 7, 9):
-        outcome = place.bench(
-            "run",
-            "--primitive",
-            "conv2d",
-            "--k",
-            str(k),
-            "--size",
-            "16x16",
-            "--freq",
-            "16MHz",
-            "--window",
-            "5ms",
-            "--json",
-        )
-        assert outcome.code == 0, outcome.err
-        (row,) = outcome.rows()
-        cycles[k], applications[k] = row["cycles_per_application"], row["applications"]
-    assert applications == {k: (17 - k) ** 2 for k in cycles}
-    taps = {k: value / (k * k) for k, value in cycles.items()}
-    assert sorted(cycles, key=lambda k: cycles[k]) == [1, 3, 5, 7, 9]
-    assert (
-        4 < taps[9] < taps[5] < taps[3] < taps[1]
-    )  # a tap costs at least its two loads and its multiply-add; overhead thins out
-    assert cycles[9] - cycles[7] > 32 * 4
-
-
 def test_rendering_is_seeded(workplace: Workplace) -> None:
     first, second = workplace.bench(*QUICK, "--seed", "1"), workplace.bench(*QUICK, "--seed", "2")
     assert first.code == second.code == 0

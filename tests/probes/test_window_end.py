@@ -58,7 +58,7 @@ def test_filter_and_tail_are_taken_off() -> None:
     ("values", "error", "words"),
     [
         (np.full(3000, 20e-3), ProbeTimeout, "does not fall"),
-        (trace(1000, low_a=19.5e-3), ProbeTimeout, "does not fall"),
+        (trace(1000, low_a=19.8e-3), ProbeTimeout, "does not fall"),
         (trace(1000)[::-1], ProbeTimeout, "does not fall"),
         (np.zeros(3000), ProbeTimeout, "does not fall"),
         (trace(10, total=39), ProbeTimeout, "too few"),
