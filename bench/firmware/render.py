@@ -19,7 +19,7 @@ from bench.domain.clock import ClockConfiguration
 from bench.domain.workload import Workload
 from bench.errors import BuildError, ParameterError
 from bench.firmware import generator, mailbox
-from bench.firmware.clock_registers import ClockEntry, clock_encoding
+from bench.firmware.clock_registers import ClockEntry, encode
 from bench.firmware.golden import golden
 from bench.firmware.layout import KernelLayout
 from bench.firmware.library import LIBRARIES, KernelLibrary, choose_library
@@ -87,7 +87,7 @@ def render(
         choose_library(work, {})
     layout = check_memory(work, board)
     family = board.family
-    registers = tuple(clock_encoding(family).encode(clock, board) for clock in clocks)
+    registers = tuple(encode(clock, board) for clock in clocks)
     kernel = f"kernels/{work.primitive}_{work.dtype}_{work.flavor}.c.j2"
     sources = {
         "main.c": "main.c.j2",

@@ -21,7 +21,7 @@ from bench.domain.primitives import operations
 from bench.domain.station import Station
 from bench.domain.workload import OptLevel, Workload
 from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
-from bench.firmware.clock_registers import clock_encoding
+from bench.firmware.clock_registers import confirm
 from bench.firmware.mailbox import Command, Report, Request
 from bench.measure.energy import Call, EnergyMeter
 from bench.measure.image import Image
@@ -144,8 +144,7 @@ class Procedure:
         )
         self._narrator.step(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
         report = self._board.run(request, self._cycles_timeout_s(clock))
-        encoding = clock_encoding(self._image.board.family)
-        encoding.confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
+        confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
         self._verifier.check(output)
         return report, output

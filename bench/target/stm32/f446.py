@@ -10,26 +10,14 @@ depend on which tool connected last.
 
 from __future__ import annotations
 
-from pyocd.core.memory_map import FlashRegion, MemoryMap, RamRegion, RomRegion
+from pyocd.core.memory_map import MemoryMap, RamRegion, RomRegion
 from pyocd.core.session import Session
 from pyocd.coresight.coresight_target import CoreSightTarget
 from pyocd.target.builtin.target_STM32F412xx import FLASH_ALGO
 
-_KIB = 1024
-_FLASH_BASE = 0x08000000
+from bench.target.stm32.regions import KIB, flash_region
+
 _PAGE = 0x1000
-
-
-def _flash(offset_kib: int, length_kib: int, sector_kib: int) -> FlashRegion:
-    return FlashRegion(
-        name=f"flash_{sector_kib}k",
-        start=_FLASH_BASE + offset_kib * _KIB,
-        length=length_kib * _KIB,
-        sector_size=sector_kib * _KIB,
-        page_size=_PAGE,
-        is_boot_memory=offset_kib == 0,
-        algo=FLASH_ALGO,
-    )
 
 
 class STM32F446xE(CoreSightTarget):  # type: ignore[misc]
@@ -39,11 +27,11 @@ class STM32F446xE(CoreSightTarget):  # type: ignore[misc]
     PART_NUMBER = "STM32F446xE"
 
     MEMORY_MAP = MemoryMap(
-        _flash(0, 64, 16),
-        _flash(64, 64, 64),
-        _flash(128, 384, 128),
+        flash_region(0, 64, 16, _PAGE, FLASH_ALGO),
+        flash_region(64, 64, 64, _PAGE, FLASH_ALGO),
+        flash_region(128, 384, 128, _PAGE, FLASH_ALGO),
         RomRegion(name="system", start=0x1FFF0000, length=0x7A30),
-        RamRegion(name="sram", start=0x20000000, length=128 * _KIB),
+        RamRegion(name="sram", start=0x20000000, length=128 * KIB),
     )
 
     def __init__(self, session: Session) -> None:

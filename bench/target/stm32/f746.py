@@ -10,26 +10,14 @@ cleared. This type leaves DBGMCU alone: nothing here uses Stop or Standby, and a
 
 from __future__ import annotations
 
-from pyocd.core.memory_map import FlashRegion, MemoryMap, RamRegion, RomRegion
+from pyocd.core.memory_map import MemoryMap, RamRegion, RomRegion
 from pyocd.core.session import Session
 from pyocd.coresight.coresight_target import CoreSightTarget
 from pyocd.target.builtin.target_STM32F767xx import FLASH_ALGO
 
-_KIB = 1024
-_FLASH_BASE = 0x08000000
+from bench.target.stm32.regions import KIB, flash_region
+
 _PAGE = 0x400
-
-
-def _flash(offset_kib: int, length_kib: int, sector_kib: int) -> FlashRegion:
-    return FlashRegion(
-        name=f"flash_{sector_kib}k",
-        start=_FLASH_BASE + offset_kib * _KIB,
-        length=length_kib * _KIB,
-        sector_size=sector_kib * _KIB,
-        page_size=_PAGE,
-        is_boot_memory=offset_kib == 0,
-        algo=FLASH_ALGO,
-    )
 
 
 class STM32F746xG(CoreSightTarget):  # type: ignore[misc]
@@ -39,14 +27,14 @@ class STM32F746xG(CoreSightTarget):  # type: ignore[misc]
     PART_NUMBER = "STM32F746xG"
 
     MEMORY_MAP = MemoryMap(
-        _flash(0, 128, 32),
-        _flash(128, 128, 128),
-        _flash(256, 768, 256),
-        RomRegion(name="flash_itcm", start=0x00200000, length=1024 * _KIB),
+        flash_region(0, 128, 32, _PAGE, FLASH_ALGO),
+        flash_region(128, 128, 128, _PAGE, FLASH_ALGO),
+        flash_region(256, 768, 256, _PAGE, FLASH_ALGO),
+        RomRegion(name="flash_itcm", start=0x00200000, length=1024 * KIB),
         RomRegion(name="system", start=0x1FF00000, length=0xF450),
-        RamRegion(name="itcm", start=0x00000000, length=16 * _KIB),
-        RamRegion(name="dtcm", start=0x20000000, length=64 * _KIB, is_default=True),
-        RamRegion(name="sram", start=0x20010000, length=256 * _KIB),
+        RamRegion(name="itcm", start=0x00000000, length=16 * KIB),
+        RamRegion(name="dtcm", start=0x20000000, length=64 * KIB, is_default=True),
+        RamRegion(name="sram", start=0x20010000, length=256 * KIB),
     )
 
     def __init__(self, session: Session) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pyocd.core.exceptions import FlashEraseFailure
-from pyocd.core.memory_map import FlashRegion, MemoryMap, RamRegion, RomRegion
+from pyocd.core.memory_map import MemoryMap, RamRegion, RomRegion
 from pyocd.core.session import Session
 from pyocd.core.target import Target
 from pyocd.coresight.coresight_target import CoreSightTarget
@@ -21,8 +21,8 @@ from pyocd.flash.flash import Flash
 from pyocd.target.builtin.target_STM32L475xx import FLASH_ALGO
 from pyocd.utility.timeout import Timeout
 
-_KIB = 1024
-_FLASH_BASE = 0x08000000
+from bench.target.stm32.regions import FLASH_BASE, KIB, flash_region
+
 _PROGRAMMING_PAGE = 0x400
 
 # RM0432 rev 9 section 3.7: registers and bits.
@@ -30,7 +30,7 @@ _FLASH_SR, _FLASH_CR = 0x40022010, 0x40022014
 _SR_BUSY, _SR_ERRORS = 1 << 16, 0xC3FA
 _CR_PER, _CR_BKER, _CR_START = 1 << 1, 1 << 11, 1 << 16
 
-_L4PLUS_PAGE, _L4PLUS_BANK = 4 * _KIB, 1024 * _KIB
+_L4PLUS_PAGE, _L4PLUS_BANK = 4 * KIB, 1024 * KIB
 _ERASE_TIMEOUT_S = 1.0  # DS12023: 25 ms at most for a page
 
 
@@ -39,7 +39,7 @@ class L4PlusFlash(Flash):  # type: ignore[misc]
 
     def erase_sector(self, address: int) -> None:
         """Erase the page at ``address``. Raises FlashEraseFailure."""
-        bank, offset = divmod(address - _FLASH_BASE, _L4PLUS_BANK)
+        bank, offset = divmod(address - FLASH_BASE, _L4PLUS_BANK)
         control = _CR_PER | offset // _L4PLUS_PAGE << 3 | (_CR_BKER if bank else 0)
         target: Target = self.target
         target.write32(_FLASH_SR, _SR_ERRORS)
@@ -57,7 +57,7 @@ class L4PlusFlash(Flash):  # type: ignore[misc]
 
     def erase_all(self) -> None:
         """Erase page by page: the algorithm's mass erase is not of this chip. Raises FlashEraseFailure."""
-        for address in range(_FLASH_BASE, _FLASH_BASE + 2 * _L4PLUS_BANK, _L4PLUS_PAGE):
+        for address in range(FLASH_BASE, FLASH_BASE + 2 * _L4PLUS_BANK, _L4PLUS_PAGE):
             self.erase_sector(address)
 
 
@@ -68,13 +68,10 @@ class STM32L496xG(CoreSightTarget):  # type: ignore[misc]
     PART_NUMBER = "STM32L496xG"
 
     MEMORY_MAP: ClassVar[MemoryMap] = MemoryMap(
-        FlashRegion(
-            name="flash", start=_FLASH_BASE, length=1024 * _KIB, sector_size=2 * _KIB, page_size=_PROGRAMMING_PAGE,
-            is_boot_memory=True, algo=FLASH_ALGO,
-        ),
+        flash_region(0, 1024, 2, _PROGRAMMING_PAGE, FLASH_ALGO),
         RomRegion(name="system", start=0x1FFF0000, length=0x8000),
-        RamRegion(name="sram", start=0x20000000, length=320 * _KIB),
-    )  # fmt: skip
+        RamRegion(name="sram", start=0x20000000, length=320 * KIB),
+    )
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, self.MEMORY_MAP)
@@ -87,13 +84,10 @@ class STM32L4R9xI(CoreSightTarget):  # type: ignore[misc]
     PART_NUMBER = "STM32L4R9xI"
 
     MEMORY_MAP: ClassVar[MemoryMap] = MemoryMap(
-        FlashRegion(
-            name="flash", start=_FLASH_BASE, length=2 * _L4PLUS_BANK, sector_size=_L4PLUS_PAGE, page_size=_PROGRAMMING_PAGE,
-            is_boot_memory=True, algo=FLASH_ALGO, flash_class=L4PlusFlash,
-        ),
+        flash_region(0, 2048, 4, _PROGRAMMING_PAGE, FLASH_ALGO, flash_class=L4PlusFlash),
         RomRegion(name="system", start=0x1FFF0000, length=0x8000),
-        RamRegion(name="sram", start=0x20000000, length=640 * _KIB),
-    )  # fmt: skip
+        RamRegion(name="sram", start=0x20000000, length=640 * KIB),
+    )
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, self.MEMORY_MAP)
