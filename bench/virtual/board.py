@@ -15,7 +15,7 @@ from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
 from bench.virtual.soc.identity import DBG_LOW_POWER
 from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
-from bench.virtual.supply import Activity, CurrentModel, OperatingState, SimpleCurrentModel
+from bench.virtual.supply import TYPICAL, Activity, CurrentModel, Mix, OperatingState, model_of
 from bench.virtual.timeline import Timeline
 
 _SLICE_S = 5e-3
@@ -54,7 +54,7 @@ class VirtualBoard:
         self.trigger_pin = trigger_pin
         self.vdd_v = vdd_v
         self._lock = threading.RLock()
-        self._model = model or SimpleCurrentModel()
+        self._model = model or model_of(mcu.name.lower())
         self._log = Diagnoses(unique_id)
         bus = _Bus()
         self._sram = allocate(mcu.ram_bytes)
@@ -72,7 +72,8 @@ class VirtualBoard:
         self._activity = Activity.RESET
         self._timeline = Timeline()
         self._accounted_s = 0.0
-        self._current_a = 0.0
+        self._accounted_work = self.cpu.activity
+        self._span_state: OperatingState | None = None
         self.soc = bus.soc = chip(
             self.cpu,
             self._time,
@@ -258,7 +259,7 @@ class VirtualBoard:
         if activity is not self._activity:
             self._account()
             self._activity = activity
-            self._current_a = self._model.current_a(self.state)
+            self._span_state = self.state
 
     def _state_changed(self) -> None:
         """Something that the current depends on may have changed."""
@@ -271,13 +272,20 @@ class VirtualBoard:
             self._activity = Activity.HALTED
         else:
             self._activity = Activity.SLEEP if self.cpu.sleeping else Activity.RUN
-        self._current_a = self._model.current_a(self.state)
+        self._span_state = self.state
 
     def _account(self) -> None:
+        """Book the span since the last account: its state did not change, and the core's counters say what it did."""
         now_s = self.time_s
-        if now_s > self._accounted_s:
-            self._timeline.append(self._accounted_s, now_s, self._current_a)
-            self._accounted_s = now_s
+        if now_s <= self._accounted_s:
+            return
+        mix, work = TYPICAL, self.cpu.activity
+        if (done := work - self._accounted_work).cycles > 0:
+            mix = Mix.of(done)
+        self._accounted_work = work
+        current_a = 0.0 if self._span_state is None else self._model.current_a(self._span_state, mix)
+        self._timeline.append(self._accounted_s, now_s, current_a)
+        self._accounted_s = now_s
 
     def _pin_changed(self, pin: str, level: bool) -> None:
         self._timeline.add_level(pin, self.time_s, level)

@@ -1,25 +1,29 @@
-"""Supply current of a virtual STM32F446 from its operating state. Simple: it knows the clock configuration, not the instructions.
+"""Supply current of a virtual microcontroller from its operating state and from what its core executes.
 
-Sources
-  run       straight lines fitted to a published LeNet-5 fp32 run on an STM32F446ZE at 3.3 V (Garbay, ZIP-CNN, 2023, annex B.2),
-            flash cache and prefetch on: 4.02 + 0.191 f mA (16-116 MHz, regulator scale 3), 3.69 + 0.211 f (124-132 MHz, scale 2),
-            1.60 + 0.235 f (148-180 MHz, scale 1), f in MHz
-  ART       ratio of the typical currents with prefetch off, and with the cache off too, to those with both on: DS10693 rev 10 tables 23-25
-  sleep     1.5 mA + 0.042 mA/MHz, peripherals off: an estimate (about 9 mA at 180 MHz), not a table of the datasheet
-  debug     +1.5 mA while the debug port is powered: an assumption, its order of magnitude only;
-            +1 mA while a DBGMCU low-power debug bit is set (published observation)
+    I = static + PLL + core voltage / reference voltage * (charges of what happens in a second)
 
-Above the lowest voltage scale a line holds from its own clock range on; below that range the larger of the lines is taken, so that a
-higher core voltage never draws less. The current of a linear regulator hardly depends on VDD, hence VDD does not enter.
+What happens: clock cycles, instructions, floating-point operations on top, flash lines read. The charges of a microcontroller are in
+``supply_data/``, made by ``benchmarks/supply_fit.py``; docs/supply-current.md says from what, and how good they are.
+
+The core is fed by a linear regulator: its input current is the core's own, so it is proportional to the core voltage (a power would be to
+its square) and hardly depends on VDD. As charges are summed, the energy of a window does not depend on how finely it is looked at.
+
+Estimates, not fitted: sleep (the core's clock gated, flash and buses on), reset, a debugger attached, and the cost of the DBGMCU low-power
+bits (an observation published for other STM32).
 """
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from importlib.resources import files
 from typing import Protocol
 
-import numpy as np
+from bench.virtual.cpu import Activity as Work
+from bench.virtual.cpu import InstructionClass
 
 
 class Activity(Enum):
@@ -34,7 +38,8 @@ class Activity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OperatingState:
-    """All that the supply current depends on. Clocks in Hz; ``voltage_scale`` 1 (fast) to 3; ``flash_cache`` = both ART caches on."""
+    """All that the supply current depends on but the code. Clocks in Hz; ``voltage_scale`` as the MCU numbers its scales or ranges (1 is fast);
+    ``over_drive`` also stands for an L4+'s boost; ``flash_cache`` = all caches on."""
 
     activity: Activity
     hclk_hz: float
@@ -48,47 +53,130 @@ class OperatingState:
     low_power_debug: bool
 
 
-class CurrentModel(Protocol):
-    """Gives the supply current of a state. A deeper model may also look at what the core executed since it was asked last."""
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What happens in one core cycle, on average: instructions, floating-point operations among them, flash lines fetched for code and reads for data,
+    and bytes of code (for where lines are not followed)."""
 
-    def current_a(self, state: OperatingState) -> float:
-        """Return the supply current [A] drawn in ``state``."""
+    instructions: float
+    float_operations: float
+    instruction_fills: float
+    data_fills: float
+    code_bytes: float
+
+    @classmethod
+    def of(cls, work: Work) -> Mix:
+        """The mix of ``work``. Raises ValueError where no cycle has passed."""
+        if work.cycles <= 0:
+            raise ValueError(f"{work.cycles} cycles have no mix of instructions")
+        floats = sum(
+            work[kind] for kind in (InstructionClass.FP, InstructionClass.FP_MULTIPLY, InstructionClass.FP_DIVIDE)
+        )
+        counts = (
+            work.instructions,
+            floats,
+            work.instruction_fills,
+            work.data_fills,
+            work[InstructionClass.FETCHED_BYTES],
+        )
+        return cls(*(count / work.cycles for count in counts))
+
+
+#: For a state without a history: a loop over arrays.
+TYPICAL = Mix(instructions=0.63, float_operations=0.0, instruction_fills=0.0, data_fills=0.0, code_bytes=2.0)
+
+
+class CurrentModel(Protocol):
+    """Gives the mean supply current over a span of constant state."""
+
+    def current_a(self, state: OperatingState, mix: Mix = TYPICAL) -> float:
+        """Return the supply current [A] drawn in ``state``, the core running ``mix``."""
         ...
 
 
-# mA and mA/MHz per regulator scale, prefetch and caches on.
-_RUN_LINES = {3: (4.02, 0.191), 2: (3.69, 0.211), 1: (1.60, 0.235)}
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """One microcontroller's coefficients: currents [A], charges [C] at ``reference_v`` volts on the core.
 
-# DS10693 rev 10 tables 23-25, typical, 25 degC, peripherals off, mA.
-_ART_MHZ = (8, 16, 30, 60, 90, 120, 144, 150, 168, 180)
-_ART_AND_PREFETCH = (3, 5, 10, 18, 26, 32, 38, 41, 43, 46)
-_ART_ALONE = (2, 3, 6, 10, 14, 18, 24, 26, 29, 32)
-_ART_OFF = (3, 5, 10, 17, 24, 29, 34, 37, 38, 41)
+    ``fill_c`` is what a code line that misses costs, with all the prefetch reads around it; ``slow_fill_c`` the same up to
+    ``slow_wait_states`` wait states; ``read_c`` one plain read of a flash line, of ``line_bytes``. ``core_v`` is by voltage scale, with
+    "boost" appended to it where a boost raises the voltage.
+    """
 
-_RESET_A = 1.0e-3
+    static_a: float
+    pll_a: float
+    cycle_c: float
+    instruction_c: float
+    float_c: float
+    fill_c: float
+    slow_fill_c: float
+    read_c: float
+    sleep_static_a: float
+    sleep_cycle_c: float
+    reset_a: float
+    debug_a: float
+    low_power_debug_a: float
+    slow_wait_states: int
+    line_bytes: int
+    reference_v: float
+    core_v: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        negative = [name for name in self.__slots__ if name != "core_v" and getattr(self, name) < 0]
+        if negative:
+            raise ValueError(f"supply coefficients {', '.join(negative)} are negative; currents and charges are not")
+
+    def volts(self, state: OperatingState) -> float:
+        """The core voltage in ``state``."""
+        boosted = f"{state.voltage_scale}boost"
+        return self.core_v[boosted if state.over_drive and boosted in self.core_v else str(state.voltage_scale)]
 
 
-class SimpleCurrentModel:
+@dataclass(frozen=True, slots=True)
+class ChargeModel:
     """The model described at the top of this module; it has no state."""
 
-    def current_a(self, state: OperatingState) -> float:
-        """Return the supply current [A] drawn in ``state``."""
+    charges: Charges
+
+    def current_a(self, state: OperatingState, mix: Mix = TYPICAL) -> float:
+        """Return the supply current [A] drawn in ``state``, the core running ``mix`` where it runs."""
+        charges = self.charges
         if state.activity is Activity.OFF:
             return 0.0
-        extra_a = 1.5e-3 * state.debug_powered + 1.0e-3 * state.low_power_debug
+        extra_a = charges.debug_a * state.debug_powered + charges.low_power_debug_a * state.low_power_debug
         if state.activity is Activity.RESET:
-            return _RESET_A + extra_a
-        mhz = state.hclk_hz / 1e6
-        if state.activity is Activity.RUN:
-            return self._run_ma(state, mhz) * 1e-3 + extra_a
-        return (1.5 + 0.042 * mhz) * 1e-3 + extra_a
+            return charges.reset_a + extra_a
+        extra_a += charges.pll_a * state.source.startswith("pll")
+        scaled_hz = state.hclk_hz * charges.volts(state) / charges.reference_v
+        if state.activity is not Activity.RUN:
+            return charges.sleep_static_a + charges.sleep_cycle_c * scaled_hz + extra_a
+        return charges.static_a + self.cycle_c(state, mix) * scaled_hz + extra_a
 
-    @staticmethod
-    def _run_ma(state: OperatingState, mhz: float) -> float:
-        lines = [line for scale, line in _RUN_LINES.items() if scale >= state.voltage_scale]
-        full_ma = max(base + slope * mhz for base, slope in lines)
-        if state.flash_cache and state.prefetch:
-            return full_ma
-        table = _ART_ALONE if state.flash_cache else _ART_OFF
-        ratio = np.asarray(table, dtype=float) / np.asarray(_ART_AND_PREFETCH, dtype=float)
-        return full_ma * float(np.interp(mhz, _ART_MHZ, ratio))
+    def cycle_c(self, state: OperatingState, mix: Mix) -> float:
+        """Charge [C] of a mean cycle of ``mix``, at the reference voltage."""
+        charges = self.charges
+        core_c = charges.cycle_c + charges.instruction_c * mix.instructions + charges.float_c * mix.float_operations
+        return core_c + self._flash_c(state, mix)
+
+    def _flash_c(self, state: OperatingState, mix: Mix) -> float:
+        charges = self.charges
+        data_c = charges.read_c * mix.data_fills
+        if not state.flash_cache:  # every line is read; without wait states nobody counts them
+            lines = mix.instruction_fills if state.wait_states else mix.code_bytes / charges.line_bytes
+            return data_c + charges.read_c * lines
+        if state.wait_states <= charges.slow_wait_states:
+            return data_c + charges.slow_fill_c * mix.instruction_fills
+        fill_c = charges.fill_c if state.prefetch else min(charges.fill_c, charges.read_c)
+        return data_c + fill_c * mix.instruction_fills
+
+
+@cache
+def charges_of(mcu: str) -> Charges:
+    """The coefficients of ``mcu``, a file in ``supply_data``. Raises FileNotFoundError where there is none."""
+    text = files("bench.virtual").joinpath("supply_data", f"{mcu}.toml").read_text(encoding="utf-8")
+    return Charges(**tomllib.loads(text))
+
+
+def model_of(mcu: str) -> ChargeModel:
+    """The current model of ``mcu``, for instance ``stm32f446``."""
+    return ChargeModel(charges_of(mcu))

@@ -269,3 +269,31 @@ def test_two_runs_are_alike(boot: Boot) -> None:
         return board.time_s, board.cpu.cycles, board.timeline.charge_c(0, board.time_s)
 
     assert once() == once()
+
+
+def test_the_current_follows_the_code_that_runs(boot: Boot) -> None:
+    """Divisions keep the core waiting, plain arithmetic keeps it busy; the same clock, another current; asleep the least."""
+    means = {}
+    for name, body in {
+        "busy": "for (;;) __asm volatile(\".rept 64\\n adds r2, r2, r3\\n eors r3, r2\\n .endr\" ::: \"r2\", \"r3\", \"cc\");",
+        "divides": "for (;;) __asm volatile(\"mvn r2, #0\\n movs r3, #1\\n .rept 64\\n udiv r1, r2, r3\\n .endr\" ::: \"r1\", \"r2\", \"r3\", \"cc\");",
+        "asleep": "for (;;) __asm volatile(\"wfi\");",
+    }.items():
+        board, _ = boot(f"int main(void) {{ {body} }}")
+        board.debug_write(DHCSR, 4, KEY)
+        board.advance(2e-3)
+        end_s = board.time_s
+        means[name] = board.timeline.charge_c(end_s - 1e-3, end_s) / 1e-3
+    assert means["busy"] > 1.05 * means["divides"] > 1.05 * means["asleep"]
+
+
+def test_charge_does_not_depend_on_how_often_it_is_looked_at(boot: Boot) -> None:
+    charges = []
+    for looks in (1, 50):
+        board, _ = boot("volatile int x; int main(void) { for (int i = 0;; i++) x += i % 7; }")
+        board.debug_write(DHCSR, 4, KEY)
+        for _ in range(looks):
+            board.advance(2e-3 / looks)
+            _ = board.timeline
+        charges.append(board.timeline.charge_c(0.0, 2e-3))
+    assert charges[0] == pytest.approx(charges[1], rel=1e-4)

@@ -170,9 +170,10 @@ def _make_on_block(sources: int) -> Any:
         cycles = state[entry + 2]
         if state[entry + 3]:
             cycles += predict(state, state[entry + 3])
-        if state[at.H_WAIT_STATES] + state[at.H_FILL]:
+        costs_time = state[at.H_WAIT_STATES] + state[at.H_FILL]
+        if costs_time or state[at.H_ICACHE]:  # lines cost current where they cost no time
             state[at.H_STALL_READS] = 0
-            if state[block + at.B_READ_COUNT] and reads_flash(state, block):
+            if costs_time and state[block + at.B_READ_COUNT] and reads_flash(state, block):
                 cycles += read_stalls(state, block)
             if state[block + at.B_GENERATION] == state[at.H_GENERATION] and state[at.H_ICACHE]:
                 state[block + at.B_ENTERED] = now

@@ -12,9 +12,7 @@ from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
 from bench.virtual.soc.stm32f746 import Stm32F746
 from bench.virtual.soc.stm32l4 import Stm32L4R9, Stm32L496
-from bench.virtual.supply import CurrentModel, SimpleCurrentModel
-from bench.virtual.supply_f746 import CurrentModelF746
-from bench.virtual.supply_l4 import l4r9, l496
+from bench.virtual.supply import CurrentModel, model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +32,13 @@ def _l4_timing() -> CoreTiming:
     return CortexM4Timing(accelerator=_L4_FLASH)
 
 
+def _parts(name: str, chip: type[Soc], timing: Callable[[], CoreTiming]) -> Parts:
+    return Parts(chip, timing, lambda: model_of(name))
+
+
 MCUS: Mapping[str, Parts] = {
-    "stm32f446": Parts(Stm32F446, CortexM4Timing, SimpleCurrentModel),
-    "stm32f746": Parts(Stm32F746, CortexM7Timing, CurrentModelF746),
-    "stm32l496": Parts(Stm32L496, _l4_timing, l496),
-    "stm32l4r9": Parts(Stm32L4R9, _l4_timing, l4r9),
+    "stm32f446": _parts("stm32f446", Stm32F446, CortexM4Timing),
+    "stm32f746": _parts("stm32f746", Stm32F746, CortexM7Timing),
+    "stm32l496": _parts("stm32l496", Stm32L496, _l4_timing),
+    "stm32l4r9": _parts("stm32l4r9", Stm32L4R9, _l4_timing),
 }
