@@ -275,9 +275,9 @@ def test_the_current_follows_the_code_that_runs(boot: Boot) -> None:
     """Divisions keep the core waiting, plain arithmetic keeps it busy; the same clock, another current; asleep the least."""
     means = {}
     for name, body in {
-        "busy": "for (;;) __asm volatile(\".rept 64\\n adds r2, r2, r3\\n eors r3, r2\\n .endr\" ::: \"r2\", \"r3\", \"cc\");",
-        "divides": "for (;;) __asm volatile(\"mvn r2, #0\\n movs r3, #1\\n .rept 64\\n udiv r1, r2, r3\\n .endr\" ::: \"r1\", \"r2\", \"r3\", \"cc\");",
-        "asleep": "for (;;) __asm volatile(\"wfi\");",
+        "busy": 'for (;;) __asm volatile(".rept 64\\n adds r2, r2, r3\\n eors r3, r2\\n .endr" ::: "r2", "r3", "cc");',
+        "divides": 'for (;;) __asm volatile("mvn r2, #0\\n movs r3, #1\\n .rept 64\\n udiv r1, r2, r3\\n .endr" ::: "r1", "r2", "r3", "cc");',
+        "asleep": 'for (;;) __asm volatile("wfi");',
     }.items():
         board, _ = boot(f"int main(void) {{ {body} }}")
         board.debug_write(DHCSR, 4, KEY)

@@ -13,6 +13,8 @@ from typing import Any
 import capstone as cs
 from capstone import arm
 
+from bench.virtual.cpu.operands import shifted, sums
+
 PC, SP, LR = 15, 13, 14
 ALWAYS = 14  # condition code AL (DDI 0403E A7.3)
 IT_BITS = 0x0600_FC00  # ITSTATE in xPSR (B1.4.2)
@@ -91,6 +93,9 @@ class Instruction:
     linear: tuple[int, tuple[tuple[int, int], ...]] | None = None
     dividend: int | None = None
     divisor: int | None = None
+    early: int = 0  # core registers that a shifter in front of the ALU takes: shifted operands, bit fields
+    shifter: bool = False  # whether operand 2 is a register with a shift, or a shifted constant
+    sums: int = 0  # core registers that a multiplication adds to its product
 
     @property
     def end(self) -> int:
@@ -259,6 +264,8 @@ def _reduce(raw: Any) -> Instruction:
         linear,
         dividend,
         divisor,
+        *shifted(name, operands, _CORE),
+        sums(name, operands, writes, _CORE),
     )
 
 

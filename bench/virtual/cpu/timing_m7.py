@@ -1,7 +1,8 @@
 """Cortex-M7F instruction timing: an in-order pipeline that issues up to two instructions a cycle. Pure: decoded code in, cycles out.
 
 Arm publishes no table. Sources, all public: [J] measurements on an STM32H743, github.com/jnk0le/random, "pipeline cycle test", cortex_m7;
-[L] the scheduling model of LLVM, written by Arm: ARMScheduleM7.td; [A] Arm DDI 0489 (components: prefetch queue, BTAC, caches). Nothing is fitted.
+[L] the scheduling model of LLVM, written by Arm: ARMScheduleM7.td; [A] Arm DDI 0489 (components: prefetch queue, BTAC, caches);
+[S] the Cortex-M7 model of the SLOTHY scheduler, github.com/slothy-optimizer/slothy. Nothing is fitted.
 
   what                                          rule
   issue                                         two a cycle, in order; the younger never before the older [J, L]
@@ -12,6 +13,12 @@ Arm publishes no table. Sources, all public: [J] measurements on an STM32H743, g
   two loads                                     together, but from the same half of the 64-bit banks: same base, offsets alike in bit 2 [J]
   ADD, SUB, MOV in the older slot               early ALU when their operands are there early: a younger instruction may use the result in the
                                                 same cycle, an address or a shift in the next one; else late ALU: 1, and 2 for an address [J]
+  LSL, LSR, ASR, ROR                            early ALU in either slot when no shifter is taken by the older instruction; REV, RBIT like it,
+                                                but an address, shift or bit field waits 2 [J]
+  shifted operand 2, bit fields, extensions     take that operand early; beside it a word just loaded comes one cycle later too [J]
+  never together, as they share the shifter     two shifted operands or constants; shifted operand and bit field; shift and shifted operand [J]
+  accumulator of a multiplication               taken a cycle after the late ALU [J]
+  load near a store to the same place           not before 4 cycles after the store [S]: storebuffer.py
   LDR / LDRB, LDRH                              result 1 / 2 cycles later, one more for an address, a shift, a bit field or a factor [J; L: 2]
   MUL, MLA, long and DSP multiply               result 2 cycles later, the next accumulator 1 [J, L]
   stored data                                   may be made in the same cycle [J]
@@ -31,8 +38,8 @@ Arm publishes no table. Sources, all public: [J] measurements on an STM32H743, g
 Memory: a line of 32 bytes from the flash costs its wait states and 4 beats of the 64-bit AXI [A]; the prefetch queue of 4 x 64 bits runs ahead of
 sequential code. DTCM and the data cache answer loads without wait.
 
-Not modelled: SRAM behind the data cache (misses cost nothing), evictions, bank conflicts of unrelated loads, the limits of shifted operands in
-pairs, fetch alignment, unaligned data, store buffer stalls, BTAC capacity, code in the ITCM flash, wait states of peripherals.
+Not modelled: SRAM behind the data cache (misses cost nothing), evictions, bank conflicts of unrelated loads, fetch alignment, unaligned data, a full
+store buffer, BTAC capacity, code in the ITCM flash, wait states of peripherals.
 """
 
 from __future__ import annotations
@@ -40,6 +47,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bench.virtual.cpu.decode import ALWAYS, PC, Instruction, Kind, decode_block
+from bench.virtual.cpu.storebuffer import StoreBuffer
 from bench.virtual.cpu.timing import CodeBlock, DivideTiming, EdgeCost, FlashAccelerator
 
 _LINE_BEATS = 4
@@ -53,6 +61,9 @@ _LATE_BRANCH, _EARLY_BRANCH = 8, 6
 _EARLY_FLAGS_CYCLES = 3
 _ADDRESSES = 0x7FFF  # r0-r14
 _EARLY = frozenset(("add", "sub", "mov", "movs", "movw", "mvn", "adr"))
+_SHIFTS = frozenset(("lsl", "lsr", "asr", "ror", "lsls", "lsrs", "asrs", "rors"))
+_REVERSALS = frozenset(("rev", "rev16", "revsh", "rbit"))
+_SHIFTER_FIELDS = ("bf", "sbfx", "ubfx", "rbit", "rev", "uxta", "sxta", "pkh")
 _MULTIPLIES = ("mul", "mla", "mls", "sml", "smu", "uml", "uma", "smm")
 _BIT_FIELDS = (
     "ubfx", "sbfx", "bfi", "bfc", "uxt", "sxt", "rev", "rbit", "clz", "pkh", "usat", "ssat", "uadd", "sadd", "usub", "ssub", "qadd", "qsub",
@@ -145,7 +156,9 @@ class _Pipeline:
     def __init__(self) -> None:
         self._late = [0] * 16  # when an instruction may use a core register's value in the late ALU,
         self._early = [0] * 16  # and early: as an address, a bit field, or in the early ALU
+        self._mixed = [0] * 16  # as a factor, or beside an operand that is taken early
         self._sum = [0] * 16  # as an accumulator
+        self._stores = StoreBuffer()
         self._fp = [0] * 32  # when FPU arithmetic may use an S register,
         self._fp_sum = [0] * 32  # as the accumulator of VFMA,
         self._fp_out = [0] * 32  # or VSTR
@@ -179,6 +192,7 @@ class _Pipeline:
         )
         if together:
             cycle = self._cycle
+            self._shifter_taken = self._older is not None and _takes_shifter(self._older)
             self._older = None
         else:
             cycle = max(self._cycle + 1, ready, self._held)
@@ -187,6 +201,7 @@ class _Pipeline:
             )
         self._cycle = cycle
         self._retire(now, cycle, older=not together)
+        self._stores.follow(now)
         return cycle
 
     # What an instruction waits for
@@ -194,21 +209,21 @@ class _Pipeline:
     def _ready(self, now: Instruction) -> int:
         ready = 0
         access = now.access
-        early = _is_bit_field(now) or (_is_multiply(now))
         if access is not None:
             addresses = 1 << access.base | (1 << access.index if access.index is not None else 0)
             ready = max((self._early[r] for r in _members(addresses & _ADDRESSES)), default=0)
+            if access.load:
+                ready = max(ready, self._stores.ready(access))
             if access.fp and not access.load:
                 ready = max(ready, *(self._fp_out[s] for s in access.registers))
         elif now.kind in _BRANCHES and now.name not in ("bx", "blx", "cbz", "cbnz"):
             pass
-        elif _is_multiply(now) and now.name.startswith(("mla", "mls", "sml", "uml")):
-            factors, sums = _split(now)
-            ready = max((self._early[r] - 1 if self._early[r] else 0 for r in factors), default=0)
-            ready = max(ready, max((self._sum[r] for r in sums), default=0))
         else:
-            times = self._early if early and not _is_multiply(now) else self._late
-            ready = max((times[r] for r in _members(now.reads & _ADDRESSES)), default=0)
+            early, sums = now.early & _ADDRESSES, now.sums & _ADDRESSES
+            others = self._mixed if early or _is_multiply(now) else self._late
+            ready = max((self._early[r] for r in _members(early)), default=0)
+            ready = max(ready, max((self._sum[r] for r in _members(sums & ~early)), default=0))
+            ready = max(ready, max((others[r] for r in _members(now.reads & _ADDRESSES & ~early & ~sums)), default=0))
         return max(ready, self._fp_ready(now))
 
     def _fp_ready(self, now: Instruction) -> int:
@@ -246,10 +261,13 @@ class _Pipeline:
         elif now.kind is Kind.FLUSH:
             self._held = cycle + _LATE_BRANCH
         elif now.kind is Kind.ALU:
-            first = (
-                older and now.name in _EARLY and all(self._early[r] <= cycle for r in _members(now.reads & _ADDRESSES))
-            )
-            self._write(now.writes, cycle, 0 if first else 1)
+            operands_early = all(self._early[r] <= cycle for r in _members(now.reads & _ADDRESSES))
+            adds = older and now.name in _EARLY and not now.shifter
+            shifts = now.name in _SHIFTS and (older or not self._shifter_taken)
+            if now.name in _REVERSALS:
+                self._write(now.writes, cycle, 0, early=2)
+            else:
+                self._write(now.writes, cycle, 0 if operands_early and (adds or shifts) else 1)
         elif now.kind in (*_FP_ARITHMETIC, Kind.FP_MOVE_PAIR, Kind.FP_STATUS):
             self._retire_fp(now, cycle)
         if now.name in _COMPARES or (
@@ -260,12 +278,15 @@ class _Pipeline:
             self.penalty = _EARLY_BRANCH if cycle - self._flags_made >= _EARLY_FLAGS_CYCLES else _LATE_BRANCH
 
     _flags_made = -8
+    _shifter_taken = False
 
     def _retire_access(self, now: Instruction, cycle: int) -> None:
         access = now.access
         assert access is not None
         if len(access.registers) > 1:
             self._held = cycle + (len(access.registers) + 1) // 2
+        if not access.load:
+            self._stores.add(access, cycle)
         if access.base_step:
             self._write(1 << access.base, cycle, 0)
         if not access.load:
@@ -278,7 +299,7 @@ class _Pipeline:
                 self._fp_move[s] = last + 2
         else:
             mask = sum(1 << r for r in set(access.registers)) & _ADDRESSES
-            self._write(mask, last, 1 if access.unit == 4 else 2)
+            self._write(mask, last, 1 if access.unit == 4 else 2, mixed=2, accumulator=1)
 
     def _retire_fp(self, now: Instruction, cycle: int) -> None:
         if now.kind is Kind.FP_STATUS:
@@ -301,22 +322,31 @@ class _Pipeline:
         if now.name.startswith("vcmp"):
             self._flags = cycle + 3
 
-    def _write(self, registers: int, cycle: int, late: int, *, accumulator: int | None = None) -> None:
-        """Registers can be used ``late`` cycles after ``cycle`` in the late ALU, and a cycle after that early."""
+    def _write(
+        self,
+        registers: int,
+        cycle: int,
+        late: int,
+        *,
+        early: int | None = None,
+        mixed: int | None = None,
+        accumulator: int | None = None,
+    ) -> None:
+        """Registers can be used ``late`` cycles after ``cycle`` in the late ALU, a cycle after that early, one before as accumulators."""
         for r in _members(registers & _ADDRESSES):
             self._late[r] = cycle + late
-            self._early[r] = cycle + late + 1
-            self._sum[r] = cycle + (late if accumulator is None else accumulator)
+            self._early[r] = cycle + (late + 1 if early is None else early)
+            self._mixed[r] = cycle + (late if mixed is None else mixed)
+            self._sum[r] = cycle + (max(0, late - 1) if accumulator is None else accumulator)
 
 
 def _members(mask: int) -> list[int]:
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
-def _split(multiply: Instruction) -> tuple[list[int], list[int]]:
-    """Factors and accumulators of a multiply-accumulate. MLA's accumulator is not told apart unless it is the destination as well."""
-    sums = multiply.reads & multiply.writes
-    return _members(multiply.reads & ~sums & _ADDRESSES), _members(sums & _ADDRESSES)
+def _takes_shifter(instruction: Instruction) -> bool:
+    """Whether the shifter in front of the ALUs is taken: operand 2 with a shift, and some bit fields."""
+    return instruction.shifter or (instruction.kind is Kind.ALU and instruction.name.startswith(_SHIFTER_FIELDS))
 
 
 def _may_pair(older: Instruction, now: Instruction) -> bool:
@@ -328,6 +358,8 @@ def _may_pair(older: Instruction, now: Instruction) -> bool:
     if all(stores) or all(multiplies) or (any(stores) and any(multiplies)):
         return False
     if _is_bit_field(now) or (older.kind in _BRANCHES and now.kind in _BRANCHES):
+        return False
+    if _takes_shifter(now) and (_takes_shifter(older) or (now.shifter and older.name in _SHIFTS)):
         return False
     if _is_fp_arithmetic(older) and _is_fp_arithmetic(now):
         return False

@@ -42,6 +42,26 @@ def assemble(tmp_path: Path):  # type: ignore[no-untyped-def]
         (("mul r0, r1, r2", "eor r3, r0, r4"), 3),
         (("mul r0, r1, r2", "str r3, [r4]"), 2),
         (("ubfx r0, r1, #1, #2", "ubfx r2, r3, #1, #2"), 2),
+        (("uadd8 r0, r1, r2", "eor r3, r0, r4", "sel r5, r3, r0"), 3),  # DSP operands are taken late
+        (("lsr r0, r1, #4", "eor r2, r0, r3"), 1),  # a shift is done early
+        (("lsr r0, r1, #4", "ldr r2, [r0]"), 2),
+        (("rev r0, r1", "eor r2, r0, r3"), 1),
+        (("rev r0, r1", "ldr r2, [r0]"), 3),
+        (("eor r0, r1, r2, ror #8", "eor r3, r4, r5, ror #8"), 2),  # one shifter
+        (("eor r0, r1, r2, ror #8", "eor r3, r4, #0x1fc0"), 2),
+        (("eor r0, r1, r2, ror #8", "eor r3, r4, #0x1b1b1b1b"), 1),
+        (("ubfx r0, r1, #1, #2", "eor r3, r4, r5, ror #8"), 2),
+        (("lsr r0, r1, #4", "eor r3, r4, r5, ror #8"), 2),
+        (("eor r0, r1, r2", "eor r3, r4, r0, ror #8"), 3),  # a shifted operand is wanted early
+        (("ldr r0, [r1]", "eor r2, r0, r4, ror #8"), 3),  # and a word just loaded, beside it, too
+        (("ldr r0, [r1]", "mul r2, r0, r3"), 3),
+        (("ldrb r0, [r1]", "mul r2, r0, r3"), 3),
+        (("mul r0, r1, r2", "mla r3, r4, r5, r0"), 2),
+        (("str r0, [sp, #8]", "ldr r1, [sp, #8]"), 5),  # no way around the store buffer
+        (("str r0, [sp, #8]", "add r2, sp, #4", "ldr r1, [r2, #8]"), 5),
+        (("str r0, [sp, #8]", "ldr r1, [sp, #16]"), 1),
+        (("str r0, [sp, #8]", "add sp, r3", "ldr r1, [sp, #8]"), 3),  # may be anywhere
+        (("push {r0}", "pop {r0}"), 5),
         (("ldmia r0!, {r4-r7}",), 2),
         (("ldmia r0!, {r4-r8}", "add r1, r2, #1"), 4),
         (("vadd.f32 s0, s1, s2", "vadd.f32 s3, s4, s5"), 2),
