@@ -30,7 +30,9 @@ def test_a_point_is_measured(workplace: Workplace, driver: str, instrument: str,
     outcome = workplace.bench(*QUICK, "--station", "virtual-desk", "--json")
     assert outcome.code == 0, outcome.err
     (row,) = outcome.rows()
-    assert float(row["current_a"]) == pytest.approx(6.15e-3, rel=relative)  # the board model's figure for this loop at 16 MHz
+    assert float(row["current_a"]) == pytest.approx(
+        6.15e-3, rel=relative
+    )  # the board model's figure for this loop at 16 MHz
     assert float(row["vdd_v"]) == pytest.approx(3.3, rel=0.02)
     assert 0 < float(row["energy_u95_j"]) < relative * float(row["energy_j"])
 
