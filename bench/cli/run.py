@@ -76,16 +76,19 @@ def run(
     place = find_station(known_stations(stations), station)
     board = load_board(place.board)
 
-    # Imported late, so that `--help` and a typing mistake need not wait for pyOCD and SQLAlchemy.
-    from bench.build import BuildCache
+    # Imported late, so that `--help` needs neither numpy nor Jinja2, and a mistake in the arguments neither pyOCD nor SQLAlchemy.
     from bench.firmware.library import choose_library
+    from bench.sweep.plan import choose_clocks, plan_image
+
+    library = choose_library(work, libraries)
+    plan = plan_image(place, board, work, choose_clocks(board, freq, accelerators), library)
+
+    from bench.build import BuildCache
     from bench.lut import row_dict
     from bench.report.terminal import energy_plot, results_table
     from bench.store import open_store
     from bench.sweep.execute import execute
-    from bench.sweep.plan import choose_clocks, plan_image
 
-    plan = plan_image(place, board, work, choose_clocks(board, freq, accelerators), choose_library(work, libraries))
     runs: list[Run] = []
     with open_store(db) as store:
         if not as_json:

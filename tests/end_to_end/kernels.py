@@ -57,15 +57,20 @@ def net_cycles(report: Report) -> int:
 
 
 def assert_conforms(
-    board: BoardUnderTest, work: Workload, cache: BuildCache, library: KernelLibrary | None = None
+    board: BoardUnderTest,
+    work: Workload,
+    cache: BuildCache,
+    library: KernelLibrary | None = None,
+    *,
+    thoroughly: bool = True,
 ) -> None:
-    """Assert that ``work`` computes what its reference says, for several seeds and for every edge value."""
+    """Assert that ``work`` computes what its reference says: for random inputs and a mixture of edge values, ``thoroughly`` of several seeds and of each edge value."""
     image = load(board, work, cache, library)
     layout = image.firmware.layout
     edges = max(len(tensor.edge_values) for tensor in layout.tensors if not (tensor.constant or tensor.written))
-    for seed in SEEDS:
+    for seed in SEEDS if thoroughly else SEEDS[:1]:
         report, output = call(board, image, seed)
         Verifier(work, layout, seed).check(output)
         assert net_cycles(report) > applications(work)
-    for pattern in (PATTERN_EDGES, *range(PATTERN_EDGE, PATTERN_EDGE + edges)):
+    for pattern in (PATTERN_EDGES, *(range(PATTERN_EDGE, PATTERN_EDGE + edges) if thoroughly else ())):
         Verifier(work, layout, 1, pattern).check(call(board, image, 1, pattern)[1])

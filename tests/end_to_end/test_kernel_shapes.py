@@ -103,4 +103,4 @@ def cases() -> Iterator[Workload]:
 def test_an_awkward_shape_is_computed_as_the_reference_says(
     virtual_board: BoardUnderTest, work: Workload, build_cache: BuildCache
 ) -> None:
-    assert_conforms(virtual_board, work, build_cache)
+    assert_conforms(virtual_board, work, build_cache, thoroughly=False)
