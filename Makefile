@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 # What Debian and Ubuntu call the programs that pip cannot install.
 TOOLCHAIN_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi
-TEST_PACKAGES := gdb-multiarch qemu-system-arm postgresql
+TEST_PACKAGES := gdb-multiarch qemu-system-arm postgresql chromium
 
 .PHONY: help run test lint format bench clean lock toolchain test-tools
 
@@ -41,7 +41,7 @@ clean: ## Remove the virtual environment and what tools left behind; measurement
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: $(READY) ## Pin the newest allowed versions of all dependencies.
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[virtual,dev]'
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[virtual,joulescope,visa,docs,dev]'
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip | LC_ALL=C sort -f > requirements.lock
 
 $(READY): pyproject.toml requirements.lock
@@ -59,7 +59,7 @@ toolchain:
 	    [[ "$$libm" == */* ]] || $(MAKE) --no-print-directory _apt PACKAGES="$(TOOLCHAIN_PACKAGES)"
 
 test-tools:
-	@{ command -v gdb-multiarch && command -v qemu-system-arm && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
+	@{ command -v gdb-multiarch && command -v qemu-system-arm && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
 	    || $(MAKE) --no-print-directory _apt PACKAGES="$(TEST_PACKAGES)"
 
 .PHONY: _apt
