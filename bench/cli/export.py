@@ -14,6 +14,7 @@ from bench.cli.console import err, print_json
 from bench.cli.options import DEFAULT_DB, Db, Json
 from bench.domain.station import Source
 from bench.errors import BenchError, UnknownName, UsageError
+from bench.units import parse
 
 
 def export(
@@ -24,12 +25,17 @@ def export(
     board: Annotated[list[str] | None, typer.Option(help="Only this board; may be repeated.")] = None,
     primitive: Annotated[list[str] | None, typer.Option(help="Only this primitive; may be repeated.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="Only this data type; may be repeated.")] = None,
+    flavor: Annotated[list[str] | None, typer.Option(help="Only this flavor; may be repeated.")] = None,
+    opt: Annotated[list[str] | None, typer.Option(help="Only this optimisation level; may be repeated.")] = None,
+    freq: Annotated[
+        str | None, typer.Option(help="Only these core clocks: frequencies or clock ids, as in 16MHz,180MHz.")
+    ] = None,
     source: Annotated[
         list[Source] | None,
         typer.Option(help="Only this source; needed where the database holds several, repeated to mix them."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="csv, parquet or json.", metavar="FORMAT", show_default=False)
+        str | None, typer.Option(help="csv, parquet, json, nn-meter or ofa.", metavar="FORMAT", show_default=False)
     ] = None,
     as_json: Json = False,
     db: Db = DEFAULT_DB,
@@ -38,6 +44,9 @@ def export(
 
     Beside FILE goes FILE.provenance.json: database, selection, versions. Hardware, virtual and published numbers are
     never mixed unless you ask for each by --source.
+
+    nn-meter and ofa are tables for architecture search tools. They know one setting only: choose the clock, data type
+    and flavor.
 
     Example: bench export lut.csv --board nucleo_f446ze
     """
@@ -51,8 +60,17 @@ def export(
     if format is not None and format not in tuple(Format):
         raise UnknownName.among("format", format, list(Format))
     chosen = Format(format) if format is not None else format_of(file) if file is not None else None
+    clocks = [text.strip() for text in (freq or "").split(",") if text.strip() not in ("", "all")]
     selection = Selection(
-        tuple(station or ()), tuple(board or ()), tuple(primitive or ()), tuple(dtype or ()), tuple(source or ())
+        stations=tuple(station or ()),
+        boards=tuple(board or ()),
+        primitives=tuple(primitive or ()),
+        dtypes=tuple(dtype or ()),
+        sources=tuple(source or ()),
+        flavors=tuple(flavor or ()),
+        opt_levels=tuple(opt or ()),
+        clock_ids=tuple(text for text in clocks if "-" in text),
+        sysclks_hz=tuple(parse(text, "Hz") for text in clocks if "-" not in text),
     )
     with open_store(db, create=False) as store:
         table = rows(store, selection)

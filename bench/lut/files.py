@@ -12,21 +12,25 @@ from typing import BinaryIO
 
 from bench.domain.lut import LutRow
 from bench.errors import BenchError, UsageError
-from bench.lut import csv_format, json_format, parquet_format
+from bench.lut import csv_format, json_format, nas_formats, parquet_format
 
 
 class Format(StrEnum):
-    """Formats of look-up tables."""
+    """Formats of look-up tables. The last two are for architecture search tools, of one setting each, and cannot be read back."""
 
     CSV = "csv"
     PARQUET = "parquet"
     JSON = "json"
+    NN_METER = "nn-meter"
+    OFA = "ofa"
 
 
 _WRITERS: dict[Format, Callable[[BinaryIO, Iterable[LutRow]], int]] = {
     Format.CSV: csv_format.write,
     Format.PARQUET: parquet_format.write,
     Format.JSON: json_format.write,
+    Format.NN_METER: nas_formats.write_nn_meter,
+    Format.OFA: nas_formats.write_ofa,
 }
 _READERS: dict[Format, Callable[[BinaryIO, str], Iterator[LutRow]]] = {
     Format.CSV: csv_format.read,
@@ -37,12 +41,12 @@ _READERS: dict[Format, Callable[[BinaryIO, str], Iterator[LutRow]]] = {
 
 def format_of(path: Path) -> Format:
     """Return the format that the ending of ``path`` names. Raises UsageError."""
-    try:
-        return Format(path.suffix.lower().removeprefix("."))
-    except ValueError:
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in _READERS:
         raise UsageError(
-            f"the ending of {path} names no format", hint=f"end it with .{', .'.join(Format)}, or use --format"
-        ) from None
+            f"the ending of {path} names no format", hint=f"end it with .{', .'.join(_READERS)}, or use --format"
+        )
+    return Format(ending)
 
 
 def write(path: Path, rows: Iterable[LutRow], format: Format | None = None) -> int:
@@ -61,7 +65,10 @@ def read(path: Path, format: Format | None = None) -> list[LutRow]:
 
     Raises UsageError for a file that cannot be read, ConfigurationError with file, line or row, and column for one that is malformed.
     """
-    reader = _READERS[format or format_of(path)]
+    chosen = format or format_of(path)
+    if chosen not in _READERS:
+        raise UsageError(f"{chosen} tables cannot be read back", hint=f"readable are {', '.join(_READERS)}")
+    reader = _READERS[chosen]
     try:
         with path.open("rb") as file:
             return list(reader(file, str(path)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.domain.lut import SCHEMA_VERSION
 from bench.lut.files import replacing
+from bench.lut.selection import sources
 from bench.lut.values import time_text
 from bench.store import Selection, Store
 
@@ -40,8 +41,12 @@ def write_provenance(
             "primitives": selection.primitives,
             "dtypes": selection.dtypes,
             "sources": [str(source) for source in selection.sources],
+            "flavors": selection.flavors,
+            "opt_levels": selection.opt_levels,
+            "clock_ids": selection.clock_ids,
+            "sysclks_hz": selection.sysclks_hz,
         },
-        "sources": [str(source) for source in store.repository.sources(selection)],
+        "sources": [str(source) for source in sources(store, selection)],
         "bench_version": bench_version,
         "created_at": time_text(created_at),
     }

@@ -6,6 +6,7 @@
                                   +-- trace
                                   +-- result
                                   +-- uncertainty_term
+    imported_point     rows of look-up tables from elsewhere
 
 One run is written in one transaction, so that there is never a run with half of its values. Columns bear the names of the fields of
 ``bench.domain`` and are in SI units. The tables are created by the migrations alone; a test holds both together.
@@ -55,6 +56,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime(),
         bytes: LargeBinary(),
         dict[str, str]: JSON(),
+        dict[str, Any]: JSON(),
         list[int]: JSON(),
     }
 
@@ -280,3 +282,34 @@ class TermRow(Base):
     systematic: Mapped[bool]
     source: Mapped[str]
     degrees_of_freedom: Mapped[float | None]
+
+
+class ImportedRow(Base):
+    """A row of a look-up table that came from a file: derived values alone, with nothing raw behind them, so it has no run.
+
+    ``content`` is the row in the columns of the table; the other columns are those by which it is found, and its key.
+    """
+
+    __tablename__ = "imported_point"
+    __table_args__ = (
+        UniqueConstraint(
+            "source", "station", "board", "primitive", "params", "dtype", "flavor", "opt_level", "clock_id"
+        ),
+        CheckConstraint("source IN ('hardware', 'virtual', 'published')", name="source"),
+    )
+
+    id: Mapped[Id]
+    source: Mapped[str]
+    station: Mapped[str]
+    board: Mapped[str]
+    primitive: Mapped[str]
+    params: Mapped[str]
+    dtype: Mapped[str]
+    flavor: Mapped[str]
+    opt_level: Mapped[str]
+    clock_id: Mapped[str]
+    sysclk_hz: Mapped[float]
+    content: Mapped[dict[str, Any]]
+    file_name: Mapped[str]
+    file_sha256: Mapped[str]
+    imported_at: Mapped[datetime]

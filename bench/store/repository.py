@@ -61,6 +61,8 @@ class Known:
     boards: tuple[str, ...]
     primitives: tuple[str, ...]
     dtypes: tuple[str, ...]
+    flavors: tuple[str, ...]
+    opt_levels: tuple[str, ...]
     sources: tuple[Source, ...]
 
 
@@ -161,6 +163,7 @@ class Repository:
             .join(PointRow, PointRow.id == RunRow.point_id)
             .join(StationRow, StationRow.id == PointRow.station_id)
             .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+            .join(ClockRow, ClockRow.id == PointRow.clock_id)
             .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.conditions())
             .subquery()
         )
@@ -189,6 +192,7 @@ class Repository:
             .distinct()
             .join(PointRow, PointRow.station_id == StationRow.id)
             .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+            .join(ClockRow, ClockRow.id == PointRow.clock_id)
             .where(some, *selection.conditions())
         )
         with database_errors(self._database), Session(self._engine) as session:
@@ -208,6 +212,8 @@ class Repository:
                 boards=names(StationRow.board),
                 primitives=names(WorkloadRow.primitive),
                 dtypes=names(WorkloadRow.dtype),
+                flavors=names(WorkloadRow.flavor),
+                opt_levels=names(WorkloadRow.opt_level),
                 sources=tuple(source for source in Source if source in sources),
             )
 

@@ -13,6 +13,7 @@ from bench.store import check as checking
 from bench.store import schema
 from bench.store.engine import check_file, database_name, make_engine, parse_url, sqlite_path
 from bench.store.failures import ANOTHER, database_errors
+from bench.store.imported import ImportedPoints
 from bench.store.models import RunRow
 from bench.store.repository import Repository
 
@@ -26,7 +27,7 @@ class Upgrade:
 
 
 class Store:
-    """An open database; a context manager. ``repository`` is what reads and writes measurements."""
+    """An open database; a context manager. ``repository`` is what reads and writes measurements, ``imported`` what came from files."""
 
     def __init__(self, engine: Engine, url: URL, busy_timeout_s: float) -> None:
         self._engine = engine
@@ -34,6 +35,7 @@ class Store:
         self._busy_timeout_s = busy_timeout_s
         self.name = database_name(url)
         self.repository = Repository(engine, self.name)
+        self.imported = ImportedPoints(engine, self.name)
 
     def __enter__(self) -> Store:
         return self
