@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 
+from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import Run, Verdict
 from bench.domain.primitives import applications, shape
+from bench.domain.workload import Shape, Workload
 
 SCHEMA_VERSION = 1
 
@@ -65,6 +68,16 @@ class LutRow:
     measured_at: datetime
 
 
+@lru_cache(maxsize=4096)  # a table has many rows of one workload
+def _of_workload(work: Workload) -> tuple[int, Shape, str]:
+    return applications(work), shape(work), work.params_text
+
+
+@lru_cache(maxsize=1024)
+def _clock_id(clock: ClockConfiguration) -> str:
+    return clock.id
+
+
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(LutRow))
 
 
@@ -73,7 +86,7 @@ def row(run: Run) -> LutRow:
     if run.verdict is not Verdict.ACCEPTED or run.result is None or run.image is None or run.cycle_run is None:
         raise ValueError(f"only an accepted run has a row: {run.point}")
     point, work, result, image = run.point, run.point.workload, run.result, run.image
-    count, sizes = applications(work), shape(work)
+    count, sizes, params = _of_workload(work)
     return LutRow(
         schema_version=SCHEMA_VERSION,
         source=str(point.source),
@@ -82,12 +95,12 @@ def row(run: Run) -> LutRow:
         mcu=point.mcu,
         core=point.core,
         vdd_v=result.vdd_v,
-        clock_id=point.clock.id,
+        clock_id=_clock_id(point.clock),
         sysclk_hz=point.clock.hclk_hz,
         sysclk_measured_hz=result.sysclk_measured_hz,
         flash_wait_states=point.clock.flash_wait_states,
         primitive=work.primitive,
-        params=work.params_text,
+        params=params,
         kernel_h=sizes.kernel_h,
         kernel_w=sizes.kernel_w,
         stride=sizes.stride,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from operator import attrgetter
+from typing import Any, BinaryIO
 
 from bench.domain.lut import COLUMNS, LutRow
 from bench.errors import ConfigurationError
-from bench.lut.values import TYPES, BadValue, build, check_columns, checked, from_text, to_text
+from bench.lut.values import TYPES, BadValue, Column, build, check_columns, convert, from_text, to_text
 
+_VALUES = attrgetter(*COLUMNS)
 _SPECIAL = re.compile(r'[,"\r\n]')
 
 
@@ -21,16 +24,21 @@ def write(file: BinaryIO, rows: Iterable[LutRow]) -> int:
     text.write(",".join(COLUMNS) + "\n")
     count = 0
     for row in rows:
-        checked(row)
-        text.write(",".join(_cell(to_text(getattr(row, name))) for name in COLUMNS) + "\n")
+        cells = (_cell(column, value) for column, value in zip(TYPES, _VALUES(row), strict=True))
+        text.write(",".join(cells) + "\n")
         count += 1
     text.flush()
     text.detach()
     return count
 
 
-def _cell(text: str) -> str:
-    """Quote ``text`` where needed; the csv module's writer forgets a carriage return when lines end in a plain newline."""
+def _cell(column: Column, value: Any) -> str:
+    """Return ``value`` as a cell. Raises BadValue where it does not fit its column."""
+    kind = type(value)
+    if kind is column.kind is float and math.isfinite(value):  # the short ways, for nearly all cells
+        return repr(value)
+    text = value if kind is column.kind is str else to_text(convert(column, value))
+    # The csv module's writer forgets to quote a carriage return when lines end in a plain newline.
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 

@@ -54,7 +54,11 @@ def test_once_for_all_finds_its_key(tmp_path: Path) -> None:
     assert found["fully_connected-input:84-output:10"]["mean"] == pytest.approx(rows[2].latency_s * 1e3)
 
 
-@given(st.lists(st.tuples(st.sampled_from((1, 3, 5)), st.integers(5, 40), st.integers(1, 9)), unique=True, min_size=1))
+@given(
+    shapes=st.lists(
+        st.tuples(st.sampled_from((1, 3, 5)), st.integers(5, 40), st.integers(1, 9)), unique=True, min_size=1
+    )
+)
 def test_no_two_workloads_share_a_key(
     shapes: list[tuple[int, int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
