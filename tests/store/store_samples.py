@@ -88,7 +88,7 @@ def without_trace(run: Run) -> Run:
 
 def for_table(run: Run) -> Run:
     assert run.result is not None
-    return replace(run, energy_run=None, result=replace(run.result, budget=()))
+    return replace(run, energy_run=None, environment=(), result=replace(run.result, budget=()))
 
 
 # Text as PostgreSQL can hold it; what it cannot is tested by itself.
