@@ -161,9 +161,14 @@ def workload_of(row: WorkloadRow) -> Workload:
     )
 
 
+def place_of(row: StationRow) -> tuple[str, Source, str, str, str]:
+    """Return the first fields of a point: station, source, board, MCU, core."""
+    return row.name, Source(row.source), row.board, row.mcu, row.core
+
+
 def point_of(station: StationRow, work: Workload, clock: ClockConfiguration) -> Point:
     """Return the point."""
-    return Point(station.name, Source(station.source), station.board, station.mcu, station.core, work, clock)
+    return Point(*place_of(station), work, clock)
 
 
 def image_of(row: ImageRow) -> ImageInfo:
