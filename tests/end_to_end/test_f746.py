@@ -41,3 +41,15 @@ def test_a_harness_that_forgets_to_clean_the_data_cache_is_found_out(workplace: 
     outcome = workplace.bench(*CACHED, BENCH_TEMPLATES=str(tmp_path))
     assert outcome.code == 1
     assert "outputs are wrong" in outcome.err
+
+
+def test_without_caches_a_wait_state_costs_what_is_published(workplace: Workplace) -> None:
+    """The published exponential loses 11 to 12 % a wait state (216 MHz against 16 MHz: 4855 cycles instead of 2638)."""
+    outcome = workplace.bench(
+        "run", "--primitive", "exp", "--param", "n=64", "--accelerators", "none", "--freq", "16MHz,216MHz", "--window", "5ms", "--json", "--station", STATION
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    slow, fast = outcome.rows()
+    assert (slow["flash_wait_states"], fast["flash_wait_states"]) == (0, 7)
+    per_wait_state = (fast["cycles"] / slow["cycles"] - 1) / 7
+    assert 0.10 <= per_wait_state <= 0.16
