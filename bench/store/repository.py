@@ -93,26 +93,7 @@ class Repository:
         Raises ValueError for numbers that are not finite and for an environment with a name twice.
         """
         with database_errors(self._database), self._writing() as session, session.begin():
-            point = run.point
-            keys = {
-                "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
-                "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
-                "station_id": self._id(session, StationRow, mapping.station_columns(point)),
-            }
-            row = RunRow(
-                point_id=self._id(session, PointRow, keys),
-                image_id=None if run.image is None else self._id(session, ImageRow, mapping.columns_of(run.image)),
-                **mapping.run_columns(run),
-            )
-            session.add(row)
-            session.flush()
-            number = row.id
-            for child in mapping.children(run, number):
-                session.add(child)
-                # One by one: without relationships the session would not know that windows and traces follow their energy run.
-                if isinstance(child, EnergyRow | ResultRow):
-                    session.flush()
-        return number
+            return self._write(session, run)
 
     def runs(
         self,
@@ -228,6 +209,28 @@ class Repository:
                 rejected=verdicts.get(str(Verdict.REJECTED), 0),
                 traces=count(TraceRow),
             )
+
+    def _write(self, session: Session, run: Run) -> int:
+        """Write ``run`` within the transaction of ``session``, and return its number."""
+        point = run.point
+        keys = {
+            "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
+            "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
+            "station_id": self._id(session, StationRow, mapping.station_columns(point)),
+        }
+        row = RunRow(
+            point_id=self._id(session, PointRow, keys),
+            image_id=None if run.image is None else self._id(session, ImageRow, mapping.columns_of(run.image)),
+            **mapping.run_columns(run),
+        )
+        session.add(row)
+        session.flush()
+        for child in mapping.children(run, row.id):
+            session.add(child)
+            # One by one: without relationships the session would not know that windows and traces follow their energy run.
+            if isinstance(child, EnergyRow | ResultRow):
+                session.flush()
+        return row.id
 
     def _writing(self) -> Session:
         return Session(self._engine.execution_options(**WRITE))

@@ -8,13 +8,17 @@ from types import TracebackType
 
 from sqlalchemy import URL, Engine, func, select
 
+from bench.domain.job import Lease
 from bench.errors import DatabaseUnusable, FutureRevision, OutdatedRevision
 from bench.store import check as checking
 from bench.store import schema
 from bench.store.engine import check_file, database_name, make_engine, parse_url, sqlite_path
 from bench.store.failures import ANOTHER, database_errors
+from bench.store.jobs import Jobs
 from bench.store.models import RunRow
+from bench.store.rack import Rack
 from bench.store.repository import Repository
+from bench.store.units import LeasedRepository, Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,10 @@ class Upgrade:
 
 
 class Store:
-    """An open database; a context manager. ``repository`` is what reads and writes measurements."""
+    """An open database; a context manager.
+
+    ``repository`` is what reads and writes measurements; ``jobs``, ``units`` and ``rack`` are what the daemon works from.
+    """
 
     def __init__(self, engine: Engine, url: URL, busy_timeout_s: float) -> None:
         self._engine = engine
@@ -34,6 +41,13 @@ class Store:
         self._busy_timeout_s = busy_timeout_s
         self.name = database_name(url)
         self.repository = Repository(engine, self.name)
+        self.jobs = Jobs(engine, self.name)
+        self.units = Units(engine, self.name, self.jobs)
+        self.rack = Rack(engine, self.name, self.jobs)
+
+    def leased(self, lease: Lease) -> LeasedRepository:
+        """Return the repository for the runs of one unit of a job."""
+        return LeasedRepository(self._engine, self.name, self.units, lease)
 
     def __enter__(self) -> Store:
         return self
