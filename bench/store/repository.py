@@ -21,6 +21,7 @@ from bench.errors import DatabaseUnusable, UnknownName
 from bench.store import mapping
 from bench.store.engine import WRITE
 from bench.store.failures import database_errors
+from bench.store.history import History
 from bench.store.models import (
     Base,
     ClockRow,
@@ -86,6 +87,7 @@ class Repository:
     def __init__(self, engine: Engine, database: str) -> None:
         self._engine = engine
         self._database = database
+        self.history = History(engine, database)
 
     def record(self, run: Run) -> int:
         """Write ``run`` with all its raw values, in one transaction, and return its number.
