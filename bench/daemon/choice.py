@@ -12,11 +12,11 @@ from bench.domain.station import Station
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The stations by name, the time, and how long one may be silent before another steps in for it."""
+    """The stations by name, the time, and how long one may be without a daemon before another steps in for it."""
 
     stations: Mapping[str, StationStatus]
     now: datetime
-    gone_after: timedelta
+    takeover_after: timedelta
 
     def usable(self, name: str) -> bool:
         """Whether ``name`` may be given work: a daemon serves it, and it is neither paused nor quarantined."""
@@ -32,10 +32,10 @@ class Fleet:
         """Whether work that was due at ``due_at`` need not wait for ``name``: it is quarantined, or nobody has served it for too long."""
         place = self.stations.get(name)
         if place is None:
-            return self.now - due_at > self.gone_after
+            return self.now - due_at > self.takeover_after
         if place.quarantined_at is not None:
             return True
-        return not place.served_by and self.now - max(due_at, place.last_seen_at) > self.gone_after
+        return not place.served_by and self.now - max(due_at, place.last_seen_at) > self.takeover_after
 
 
 def equal(one: Station, other: Station) -> bool:
@@ -46,14 +46,12 @@ def equal(one: Station, other: Station) -> bool:
 def may_take(station: str, lane: Lane, fleet: Fleet) -> bool:
     """Whether ``station`` may do units of ``lane`` now.
 
-    In a shared lane every station of it may. Otherwise the first one may, and the next only when all before it are lost.
+    Its peers may at any time; the stations after them each when all before it are lost.
     """
     if station not in lane.stations:
         return False
-    if lane.shared:
-        return True
-    before = lane.stations[: lane.stations.index(station)]
-    return all(fleet.lost(name, lane.due_at) for name in before)
+    place = lane.stations.index(station)
+    return place < lane.peers or all(fleet.lost(name, lane.due_at) for name in lane.stations[:place])
 
 
 def choose(station: str, lanes: Iterable[Lane], fleet: Fleet) -> Lane | None:

@@ -43,7 +43,7 @@ from bench.sweep.matrix import NO_LIBRARIES, Skipped, SweepPlan, plan_sweep
 from bench.sweep.plan import ImagePlan
 
 GONE_AFTER_S = 15.0
-"""So long may a daemon be silent before others take over its work."""
+"""So long may a daemon be silent before its work is given back."""
 MAX_PRIORITY = 100
 MAX_NAME = 80
 
@@ -174,7 +174,9 @@ class Service:
         """Continue a paused job, or open one again that is over, for the points it lacks. Raises UnknownName, UsageError: nothing is left."""
         job = self.job(job_id)
         if not self.store.jobs.resume(job_id) and job.state is not JobState.OPEN:
-            raise UsageError(f"job {job_id} is {self.status(job)} and lacks nothing", hint="submit it anew with --again")
+            raise UsageError(
+                f"job {job_id} is {self.status(job)} and lacks nothing", hint="submit it anew with --again"
+            )
 
     def stations(self) -> list[StationStatus]:
         """Return the stations that daemons serve or served: who serves them, what each is doing and since when."""
@@ -225,10 +227,11 @@ def unit_plan(image: ImagePlan) -> UnitPlan:
     )
 
 
-def _lanes(
-    plan: SweepPlan, known: Mapping[str, Station], spares: Sequence[str], *, shared: bool
-) -> list[LanePlan]:
-    """Return one lane for each station of ``plan``, or for each group of equal ones if ``shared``. Raises UsageError for a spare of no use."""
+def _lanes(plan: SweepPlan, known: Mapping[str, Station], spares: Sequence[str], *, shared: bool) -> list[LanePlan]:
+    """Return one lane for each station of ``plan``, or for each group of equal ones if ``shared``.
+
+    Behind the lane's own stations stand the other equal ones of the plan, then the spares. Raises UsageError for a spare of no use.
+    """
     asked = [station.name for station in plan.stations()]
     for name in spares:
         if name not in known:
@@ -245,11 +248,13 @@ def _lanes(
     for station in plan.stations():
         if station.name in taken:
             continue
-        others = [other.name for other in plan.stations() if shared and other is not station and equal(other, station)]
+        others = [other.name for other in plan.stations() if other is not station and equal(other, station)]
         stand_ins = [name for name in spares if equal(known[name], station)]
-        taken.update((station.name, *others))
+        peers = 1 + len(others) if shared else 1
+        stations = (station.name, *others, *stand_ins)
+        taken.update(stations[:peers])
         units = tuple(unit_plan(image) for image in plan.of_station(station.name).images)
-        lanes.append(LanePlan((station.name, *others, *stand_ins), shared, units))
+        lanes.append(LanePlan(stations, peers, units))
     return lanes
 
 

@@ -119,11 +119,11 @@ class UnitPlan:
 class LanePlan:
     """The units of a job that have the same stations to choose from, in the order of preference.
 
-    Not ``shared``: the first station is their own, the others step in when it is quarantined or gone. ``shared``: any of them, whichever is free.
+    The first ``peers`` of them (at least one) divide the units among them; the others step in when all before them are quarantined or gone.
     """
 
     stations: tuple[str, ...]
-    shared: bool
+    peers: int
     units: tuple[UnitPlan, ...]
 
 
@@ -135,7 +135,7 @@ class Lane:
     job_id: int
     priority: int
     stations: tuple[str, ...]
-    shared: bool
+    peers: int
     due_at: datetime
 
 

@@ -48,7 +48,7 @@ class LaneRow(Base):
     id: Mapped[Id]
     job_id: Mapped[int] = mapped_column(Integer, ForeignKey("job.id", ondelete="CASCADE"))
     stations: Mapped[list[str]] = mapped_column(JSON)
-    shared: Mapped[bool]
+    peers: Mapped[int]
 
 
 class UnitRow(Base):

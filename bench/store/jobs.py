@@ -50,7 +50,7 @@ class Jobs(Tables):
             session.add(job)
             session.flush()
             for lane in lanes:
-                row = LaneRow(job_id=job.id, stations=list(lane.stations), shared=lane.shared)
+                row = LaneRow(job_id=job.id, stations=list(lane.stations), peers=lane.peers)
                 session.add(row)
                 session.flush()
                 session.add_all(_unit_row(job.id, row.id, at, plan) for at, plan in enumerate(lane.units))

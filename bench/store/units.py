@@ -52,7 +52,7 @@ class Units(Tables):
                 .order_by(LaneRow.id)
             )
             return [
-                Lane(lane.id, lane.job_id, priority, tuple(lane.stations), lane.shared, start_at or submitted_at)
+                Lane(lane.id, lane.job_id, priority, tuple(lane.stations), lane.peers, start_at or submitted_at)
                 for lane, priority, start_at, submitted_at in session.execute(statement)
             ]
 
