@@ -28,9 +28,14 @@ class Rack(Tables):
         self._jobs = jobs
 
     def enter(self, *, host: str, space: str, pid: int, pid_started: str, stations: Sequence[Station]) -> int:
-        """Register a daemon that serves ``stations``, and return its number."""
+        """Register a daemon that serves ``stations``, and return its number; the dead of the same host are buried."""
         with self.writing() as session:
             now = self.now(session)
+            session.execute(
+                update(DaemonRow)
+                .where(DaemonRow.space == space, DaemonRow.stopped_at.is_(None), DaemonRow.heartbeat_at <= _LONG_AGO)
+                .values(stopped_at=now)
+            )
             row = DaemonRow(
                 host=host,
                 space=space,
@@ -150,11 +155,6 @@ class Rack(Tables):
                 )
                 .values(failures=0, cause="")
             )
-
-    def doing(self, name: str, text: str) -> None:
-        """Show what station ``name`` is at, without touching since when it is at this image."""
-        with self.writing() as session:
-            session.execute(update(RackStationRow).where(RackStationRow.name == name).values(doing=text))
 
     def _quarantine(self, session: Session, row: RackStationRow, cause: str) -> bool:
         if row.quarantined_at is not None:

@@ -57,6 +57,19 @@ class Store:
     ) -> None:
         self.close()
 
+    @property
+    def url(self) -> str:
+        """The database's URL, with its password."""
+        return self._url.render_as_string(hide_password=False)
+
+    @property
+    def queue_url(self) -> str:
+        """The URL of the database for the daemons' queues: on PostgreSQL the same one, else a file beside ours, ``NAME.dbos.db``."""
+        path = sqlite_path(self._url)
+        if path is None:
+            return self.url
+        return self._url.set(database=str(path.absolute().with_suffix(".dbos.db"))).render_as_string()
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

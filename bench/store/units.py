@@ -112,7 +112,7 @@ class Units(Tables):
                 return None
             unit.state, unit.daemon_id, unit.started_at = UnitState.RUNNING, daemon_id, self.now(session)
             unit.starts += 1
-            self._doing(session, lease, f"{unit.label}, job {job.id}")
+            self._station(session, lease, job_id=job.id, doing=unit.label, since=self.now(session))
             return Work(
                 lease=lease,
                 plan=_plan(unit.plan),
@@ -146,6 +146,7 @@ class Units(Tables):
             unit.refused = [*unit.refused, clock.id]
             unit.rejected = len(unit.refused)
             kind, text = EventKind.REJECTED, f"{run.failure_class}: {run.reason}"
+        self._station(session, lease, doing=f"{unit.label}, {unit.done + unit.rejected} of {unit.points}")
         self._jobs.write_event(
             session,
             job_id=unit.job_id,
@@ -203,19 +204,19 @@ class Units(Tables):
             self._idle(session, lease)
             self._trouble(session, unit, cause)
 
-    def reclaim(self, daemon_ids: Collection[int]) -> list[Lease]:
-        """Take the units of daemons that are gone back, and return the leases that are void by this."""
+    def reclaim(self, daemon_ids: Collection[int], *, but: Collection[int] = ()) -> list[Lease]:
+        """Take the running units of daemons back, ``but`` for these, and return the leases that are void by this."""
         taken = []
         with self.writing() as session:
             statement = (
                 select(UnitRow)
-                .where(UnitRow.state == UnitState.RUNNING, UnitRow.daemon_id.in_(daemon_ids))
+                .where(UnitRow.state == UnitState.RUNNING, UnitRow.daemon_id.in_(daemon_ids), UnitRow.id.not_in(but))
                 .with_for_update(skip_locked=True)
             )
             for unit in session.scalars(statement):
                 lease = Lease(unit.id, unit.generation, unit.job_id, unit.station)
                 self._idle(session, lease)
-                text = f"its daemon is gone; {unit.done} of {unit.points} points are there, the rest is taken up again"
+                text = f"lost by its daemon with {unit.done} of {unit.points} points; the rest is taken up again"
                 self._trouble(session, unit, text)
                 _give_back(unit)
                 taken.append(lease)
@@ -273,9 +274,6 @@ class Units(Tables):
             .scalar_subquery()
         )
         return Wish.PAUSE if job_state == JobState.PAUSED or session.scalar(select(held)) else Wish.CONTINUE
-
-    def _doing(self, session: Session, lease: Lease, text: str) -> None:
-        self._station(session, lease, job_id=lease.job_id, doing=text, since=self.now(session))
 
     def _idle(self, session: Session, lease: Lease) -> None:
         self._station(session, lease, job_id=None, doing="", since=self.now(session))
