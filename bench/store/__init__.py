@@ -7,6 +7,17 @@ with open_store("sqlite:///measurements.db") as store:
 from bench.store.check import Report
 from bench.store.repository import Counts, Known, Repository, StoredRun
 from bench.store.selection import Selection
-from bench.store.store import Store, Upgrade, open_store
+from bench.store.store import Store, Upgrade, open_existing, open_store
 
-__all__ = ["Counts", "Known", "Report", "Repository", "Selection", "Store", "StoredRun", "Upgrade", "open_store"]
+__all__ = [
+    "Counts",
+    "Known",
+    "Report",
+    "Repository",
+    "Selection",
+    "Store",
+    "StoredRun",
+    "Upgrade",
+    "open_existing",
+    "open_store",
+]

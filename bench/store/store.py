@@ -149,6 +149,20 @@ def open_store(url: str, *, create: bool = True, any_revision: bool = False, bus
     return store
 
 
+def open_existing(url: str) -> Store | None:
+    """Open the database ``url`` for reading as ``open_store``, but make nothing: None where no database, or an empty one, is there yet."""
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    if path is not None:
+        check_file(path, create=True)
+        if not path.exists():
+            return None
+    with Store(make_engine(parsed, busy_timeout_s=30.0), parsed, 30.0) as store:
+        if store.revision() is None:
+            return None
+    return open_store(url, create=False)
+
+
 def _settle(store: Store, *, create: bool, any_revision: bool) -> None:
     """Make sure that the database is ours and new enough, and create the tables where there are none."""
     revision, newest = store.revision(), schema.REVISIONS[-1]

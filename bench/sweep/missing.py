@@ -60,11 +60,12 @@ def missing(plan: SweepPlan, repository: Repository, conditions: Conditions | No
     return compare(plan, repository, conditions).left
 
 
-def compare(plan: SweepPlan, repository: Repository, conditions: Conditions | None = None) -> Comparison:
-    """Compare ``plan`` with what ``repository`` holds. Raises ToolchainMissing, StoreError."""
+def compare(plan: SweepPlan, repository: Repository | None, conditions: Conditions | None = None) -> Comparison:
+    """Compare ``plan`` with what ``repository`` (None: no database yet) holds. Raises ToolchainMissing, StoreError."""
     conditions = conditions or todays_conditions()
     names = [station.name for station in plan.stations()]
-    recorded = {_key_of(point): point for point in repository.history.accepted(names)} if names else {}
+    held = repository.history.accepted(names) if repository is not None and names else ()
+    recorded = {_key_of(point): point for point in held}
     there = outdated = without_energy = 0
     images: list[ImagePlan] = []
     for image in plan.images:
