@@ -21,15 +21,22 @@ def overview(service: Service, limit: int | None) -> RenderableType:
         for place in stations:
             since = place.quarantined_at or (place.since if place.served_by else place.last_seen_at)
             doing = place.cause if place.quarantined_at else place.doing
-            job = "" if place.job_id is None else f"job {place.job_id}: "
+            of = "" if place.job_id is None else f"job {place.job_id}: "
             when = "" if since is None else f"{since.astimezone():%H:%M:%S}"
-            places.add_row(place.name, place.station.board, place.state, when, Text(job + doing))
+            places.add_row(place.name, place.station.board, place.state, when, Text(of + doing))
         parts += [places, ""]
     else:
         parts.append("no daemon has served a station yet; start one with: bench daemon")
     jobs = service.jobs(limit=limit)
     if jobs:
-        listed = table(("job", "right"), ("status", ""), ("points", "right"), ("rej.", "right"), ("miss.", "right"), ("name", "wrap"))
+        listed = table(
+            ("job", "right"),
+            ("status", ""),
+            ("points", "right"),
+            ("rej.", "right"),
+            ("miss.", "right"),
+            ("name", "wrap"),
+        )
         for job in jobs:
             counts = job.counts
             listed.add_row(

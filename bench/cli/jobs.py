@@ -33,7 +33,7 @@ OptionalJob = Annotated[int | None, typer.Argument(help="Number of the job.", me
 StationName = Annotated[str | None, typer.Option("--station", help="The station, instead of a job.", metavar="STATION")]
 
 
-def submit(
+def submit(  # noqa: PLR0917 (as many options as a sweep, and some more)
     plan: Annotated[
         Path | None, typer.Argument(help="Plan file; options take the place of what it says.", metavar="[PLAN.yaml]")
     ] = None,
@@ -85,7 +85,8 @@ def submit(
         ),
     ] = None,
     share: Annotated[
-        bool, typer.Option("--share", help="Equal stations divide the points among them, instead of each measuring all.")
+        bool,
+        typer.Option("--share", help="Equal stations divide the points among them, instead of each measuring all."),
     ] = False,
     as_json: Json = False,
     db: Db = DEFAULT_DB,
