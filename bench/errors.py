@@ -11,6 +11,7 @@
      |   +- CompileError
      +- TargetError                     class "target"
      |   +- DebugProbeError             class "connect": no debug probe, in use, or the connection broke
+     |   |   +- StationBusy             another bench measures there
      |   +- IdentifyError               class "identify": another MCU or board than the station says
      |   +- FlashError                  class "flash"
      |   +- BootError                   class "boot": the image does not come up
@@ -65,6 +66,16 @@ class BenchError(Exception):
     def __str__(self) -> str:
         where = ", ".join(self.context)
         return f"{where}: {self.message}" if where else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it pass from process to process, whatever the arguments of a subclass are."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[BenchError], args: tuple[object, ...], values: dict[str, object]) -> BenchError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error
 
 
 @contextmanager
@@ -135,6 +146,10 @@ class DebugProbeError(TargetError):
     """No debug probe answers, or the connection to the target broke."""
 
     failure_class: ClassVar[str] = "connect"
+
+
+class StationBusy(DebugProbeError):
+    """Another process measures on the station."""
 
 
 class IdentifyError(TargetError):

@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, db, doctor, export, importing, run
+from bench.cli import catalogue, daemon, db, doctor, export, importing, jobs, run, sweep
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -22,12 +22,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run.run)
+app.command()(sweep.sweep)
 app.command()(export.export)
 app.command("import")(importing.import_table)
 app.command()(catalogue.boards)
 app.command()(catalogue.primitives)
 app.command()(catalogue.stations)
 app.command()(doctor.doctor)
+app.command()(daemon.daemon)
+app.command()(jobs.submit)
+app.command()(jobs.status)
+app.command()(jobs.logs)
+app.command()(jobs.cancel)
+app.command()(jobs.pause)
+app.command()(jobs.resume)
 app.add_typer(db.app, name="db")
 
 

@@ -8,7 +8,7 @@ from bench.store.check import Report
 from bench.store.imported import Imported, ImportedPoints
 from bench.store.repository import Counts, Known, Repository, StoredRun
 from bench.store.selection import Selection
-from bench.store.store import Store, Upgrade, open_store
+from bench.store.store import Store, Upgrade, open_existing, open_store
 
 __all__ = [
     "Counts",
@@ -21,5 +21,6 @@ __all__ = [
     "Store",
     "StoredRun",
     "Upgrade",
+    "open_existing",
     "open_store",
 ]

@@ -105,7 +105,9 @@ def make_engine(url: URL, *, busy_timeout_s: float, for_migration: bool = False)
             # keeps the database intact whatever happens; a power cut may cost the last runs, but never leaves half of one.
             connection.execute(f"PRAGMA foreign_keys={foreign_keys}")
             connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA cache_size=-65536")  # 64 MiB instead of 2: tables of a million points are read out of order
+            connection.execute(
+                "PRAGMA cache_size=-65536"
+            )  # 64 MiB instead of 2: tables of a million points are read out of order
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:

@@ -21,6 +21,7 @@ from bench.errors import DatabaseUnusable, UnknownName
 from bench.store import mapping
 from bench.store.engine import WRITE
 from bench.store.failures import database_errors
+from bench.store.history import History
 from bench.store.models import (
     Base,
     ClockRow,
@@ -104,6 +105,7 @@ class Repository:
     def __init__(self, engine: Engine, database: str) -> None:
         self._engine = engine
         self._database = database
+        self.history = History(engine, database)
 
     def record(self, run: Run) -> int:
         """Write ``run`` with all its raw values, in one transaction, and return its number.
@@ -111,26 +113,7 @@ class Repository:
         Raises ValueError for numbers that are not finite and for an environment with a name twice.
         """
         with database_errors(self._database), self._writing() as session, session.begin():
-            point = run.point
-            keys = {
-                "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
-                "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
-                "station_id": self._id(session, StationRow, mapping.station_columns(point)),
-            }
-            row = RunRow(
-                point_id=self._id(session, PointRow, keys),
-                image_id=None if run.image is None else self._id(session, ImageRow, mapping.columns_of(run.image)),
-                **mapping.run_columns(run),
-            )
-            session.add(row)
-            session.flush()
-            number = row.id
-            for child in mapping.children(run, number):
-                session.add(child)
-                # One by one: without relationships the session would not know that windows and traces follow their energy run.
-                if isinstance(child, EnergyRow | ResultRow):
-                    session.flush()
-        return number
+            return self._write(session, run)
 
     def runs(
         self,
@@ -250,6 +233,28 @@ class Repository:
                 rejected=verdicts.get(str(Verdict.REJECTED), 0),
                 traces=count(TraceRow),
             )
+
+    def _write(self, session: Session, run: Run) -> int:
+        """Write ``run`` within the transaction of ``session``, and return its number."""
+        point = run.point
+        keys = {
+            "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
+            "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
+            "station_id": self._id(session, StationRow, mapping.station_columns(point)),
+        }
+        row = RunRow(
+            point_id=self._id(session, PointRow, keys),
+            image_id=None if run.image is None else self._id(session, ImageRow, mapping.columns_of(run.image)),
+            **mapping.run_columns(run),
+        )
+        session.add(row)
+        session.flush()
+        for child in mapping.children(run, row.id):
+            session.add(child)
+            # One by one: without relationships the session would not know that windows and traces follow their energy run.
+            if isinstance(child, EnergyRow | ResultRow):
+                session.flush()
+        return row.id
 
     def _writing(self) -> Session:
         return Session(self._engine.execution_options(**WRITE))

@@ -8,14 +8,18 @@ from types import TracebackType
 
 from sqlalchemy import URL, Engine, func, select
 
+from bench.domain.job import Lease
 from bench.errors import DatabaseUnusable, FutureRevision, OutdatedRevision
 from bench.store import check as checking
 from bench.store import schema
 from bench.store.engine import check_file, database_name, make_engine, parse_url, sqlite_path
 from bench.store.failures import ANOTHER, database_errors
 from bench.store.imported import ImportedPoints
+from bench.store.jobs import Jobs
 from bench.store.models import RunRow
+from bench.store.rack import Rack
 from bench.store.repository import Repository
+from bench.store.units import LeasedRepository, Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,10 @@ class Upgrade:
 
 
 class Store:
-    """An open database; a context manager. ``repository`` is what reads and writes measurements, ``imported`` what came from files."""
+    """An open database; a context manager.
+
+    ``repository`` is what reads and writes measurements, ``imported`` what came from files; ``jobs``, ``units`` and ``rack`` are what the daemon works from.
+    """
 
     def __init__(self, engine: Engine, url: URL, busy_timeout_s: float) -> None:
         self._engine = engine
@@ -36,6 +43,13 @@ class Store:
         self.name = database_name(url)
         self.repository = Repository(engine, self.name)
         self.imported = ImportedPoints(engine, self.name)
+        self.jobs = Jobs(engine, self.name)
+        self.units = Units(engine, self.name, self.jobs)
+        self.rack = Rack(engine, self.name, self.jobs)
+
+    def leased(self, lease: Lease) -> LeasedRepository:
+        """Return the repository for the runs of one unit of a job."""
+        return LeasedRepository(self._engine, self.name, self.units, lease)
 
     def __enter__(self) -> Store:
         return self
@@ -44,6 +58,19 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def url(self) -> str:
+        """The database's URL, with its password."""
+        return self._url.render_as_string(hide_password=False)
+
+    @property
+    def queue_url(self) -> str:
+        """The URL of the database for the daemons' queues: on PostgreSQL the same one, else a file beside ours, ``NAME.dbos.db``."""
+        path = sqlite_path(self._url)
+        if path is None:
+            return self.url
+        return self._url.set(database=str(path.absolute().with_suffix(".dbos.db"))).render_as_string()
 
     def close(self) -> None:
         """Close all connections."""
@@ -122,6 +149,20 @@ def open_store(url: str, *, create: bool = True, any_revision: bool = False, bus
         store.close()
         raise
     return store
+
+
+def open_existing(url: str) -> Store | None:
+    """Open the database ``url`` for reading as ``open_store``, but make nothing: None where no database, or an empty one, is there yet."""
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    if path is not None:
+        check_file(path, create=True)
+        if not path.exists():
+            return None
+    with Store(make_engine(parsed, busy_timeout_s=30.0), parsed, 30.0) as store:
+        if store.revision() is None:
+            return None
+    return open_store(url, create=False)
 
 
 def _settle(store: Store, *, create: bool, any_revision: bool) -> None:

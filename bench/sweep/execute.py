@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from bench.build import BuildCache, find_toolchain
 from bench.domain.measurement import Point, Run
-from bench.errors import BenchError, error_context
+from bench.errors import BenchError, StoreError, error_context
 from bench.measure.image import Image, prepare
 from bench.measure.procedure import Narrator, Procedure, points, rejected
 from bench.measure.settings import Settings
 from bench.measure.station import open_station
 from bench.store import Repository
 from bench.sweep.plan import ImagePlan
+from bench.sweep.station_lock import station_lock
+
+Builder = Callable[[ImagePlan], Image]
+"""Returns the image of a plan. Raises what ``bench.measure.image.prepare`` raises."""
 
 
 class Listener(Narrator, Protocol):
@@ -25,19 +29,37 @@ class Listener(Narrator, Protocol):
 
 
 def execute(
-    plan: ImagePlan, repository: Repository, settings: Settings, cache: BuildCache, listener: Listener
+    plan: ImagePlan,
+    repository: Repository,
+    settings: Settings,
+    cache: BuildCache,
+    listener: Listener,
+    builder: Builder | None = None,
 ) -> Iterator[Run]:
-    """Measure ``plan`` and yield each run after it was recorded.
+    """Measure ``plan`` and yield each run after it was recorded. Nobody else measures on its station meanwhile (StationBusy: somebody does).
 
-    A failure that ends the image (build, probe, flash ...) is recorded as a rejected run of every point that was not reached, and then
-    raised. An interruption leaves what was recorded.
+    ``builder`` gives the image, where it is built ahead; else it is built now. A failure that ends the image (build, probe, flash ...) is
+    recorded as a rejected run of every point that was not reached, and then raised; where the database fails, nothing more is recorded.
+    An interruption leaves what was recorded.
     """
+    with station_lock(plan.station):
+        yield from _execute(plan, repository, settings, listener, builder or build_with(cache))
+
+
+def build_with(cache: BuildCache) -> Builder:
+    """Return the builder that builds with the installed compiler, or takes the image from ``cache``."""
+    return lambda plan: prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
+
+
+def _execute(
+    plan: ImagePlan, repository: Repository, settings: Settings, listener: Listener, builder: Builder
+) -> Iterator[Run]:
     reached: set[str] = set()
     image: Image | None = None
     try:
         with error_context(plan.station.name):
             listener.event(f"building {plan.work}")
-            image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
+            image = builder(plan)
             listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
             with open_station(plan.station, plan.board, settings) as (under_test, meter):
                 for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():
@@ -45,6 +67,8 @@ def execute(
                     repository.record(run)
                     listener.recorded(run)
                     yield run
+    except StoreError:
+        raise
     except BenchError as error:
         left = [point for point in _points(plan) if point.clock.id not in reached]
         for point in left:

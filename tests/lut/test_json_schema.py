@@ -13,7 +13,7 @@ from bench.domain.lut import row
 from bench.lut import json_schema, row_dict, write
 from tests.store.store_samples import a_run
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "lut.schema.json"
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "lut-schema.json"
 
 
 def test_the_documented_schema_is_the_one_of_the_program() -> None:
