@@ -8,8 +8,6 @@ Static mode (200 mA) is not offered: it answers an acquisition with one averaged
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from bench.probes.base import CaptureRequest, PortInfo, ProbeSpec
 from bench.probes.powershield import PowerShieldProbe
 from bench.probes.powershield_check import WindowEnd, by_event
@@ -18,7 +16,7 @@ from bench.probes.powershield_check import WindowEnd, by_event
 class Lpm01a(PowerShieldProbe):
     """The driver. ``url``: device file or pyserial URL; ``sample_format``: ``bin_hexa`` (any rate) or ``ascii_dec``."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="X-NUCLEO-LPM01A",
         min_current_a=100e-9,
         max_current_a=50e-3,

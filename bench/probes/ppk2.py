@@ -48,7 +48,7 @@ _LATE_S = 20e-3
 class Ppk2(CurrentProbe):
     """The driver in source mode. ``url``: device file or pyserial URL."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="Nordic PPK2",
         min_current_a=200e-9,
         max_current_a=1.0,
@@ -229,7 +229,7 @@ class Ppk2(CurrentProbe):
 class Ppk2Ampere(Ppk2):
     """The driver in ampere mode: between the target and its own supply, which ``power_on`` only connects."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="Nordic PPK2 (ampere mode)",
         min_current_a=200e-9,
         max_current_a=1.0,

@@ -13,7 +13,6 @@ accuracy. Not tried on hardware.
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ _PORT_NAMES = ("stlink virtual com port pwr", "st-link vcp-pwr ctrl")
 class StlinkV3Pwr(PowerShieldProbe):
     """The driver. ``url``: device file or pyserial URL; ``sample_format``: ``bin_hex`` (any rate) or ``ascii_dec`` (to 10 kHz)."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="STLINK-V3PWR",
         min_current_a=100e-9,
         max_current_a=550e-3,
