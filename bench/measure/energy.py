@@ -58,8 +58,7 @@ class EnergyMeter:
     @property
     def accuracy(self) -> ProbeAccuracy:
         """What the probe's data sheet promises."""
-        spec = self._probe.spec
-        return ProbeAccuracy(spec.gain_error, spec.offset_error_a, spec.vdd_error, spec.timebase_error)
+        return self._probe.spec.accuracy
 
     def measure(self, under_test: BoardUnderTest, clock_index: int, clock: ClockConfiguration, call: Call) -> EnergyRun:
         """Measure one window of ``call`` at ``clock``, which the image knows as ``clock_index``.

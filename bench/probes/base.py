@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import ParameterError, ProbeRangeError
+from bench.stats.accuracy import CurrentRange, ProbeAccuracy
 from bench.units import format_si
 
 
@@ -18,9 +19,9 @@ from bench.units import format_si
 class ProbeSpec:
     """Data-sheet figures of a probe in the mode its driver uses; ``source`` names the documents.
 
-    ``gain_error`` (relative) and ``offset_error_a`` of the current, ``vdd_error`` of the supply voltage and ``timebase_error`` of the
-    sample clock (both relative) are limits, not standard deviations: treat them as the
-    half-widths of rectangular distributions.
+    ``ranges``: those of the current with the limits of each, finest first, the last up to ``max_current_a`` or beyond; a driver that fixes the range
+    at ``open`` tells that one alone. ``vdd_error`` of the supply voltage and ``timebase_error`` of the sample clock (both relative) are
+    limits, not standard deviations: treat them as the half-widths of rectangular distributions. Raises ParameterError.
     """
 
     model: str
@@ -28,12 +29,32 @@ class ProbeSpec:
     max_current_a: float
     max_sample_rate_hz: float
     bandwidth_hz: float
-    gain_error: float
-    offset_error_a: float
+    ranges: tuple[CurrentRange, ...]
     vdd_error: float
     timebase_error: float
     vdd_range_v: tuple[float, float]
     source: str
+
+    def __post_init__(self) -> None:
+        if self.accuracy.ranges[-1].top_a < self.max_current_a:
+            raise ParameterError(
+                f"{self.model} measures to {self.max_current_a} A, its last range to {self.ranges[-1].top_a} A"
+            )
+
+    @property
+    def accuracy(self) -> ProbeAccuracy:
+        """What the data sheet promises, for the uncertainty budget."""
+        return ProbeAccuracy(self.ranges, self.vdd_error, self.timebase_error)
+
+    @property
+    def gain_error(self) -> float:
+        """The largest gain error of all ranges, relative."""
+        return max(each.gain_error for each in self.ranges)
+
+    @property
+    def offset_error_a(self) -> float:
+        """The largest offset error of all ranges."""
+        return max(each.offset_error_a for each in self.ranges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 References: "GUM" is JCGM 100:2008, Guide to the expression of uncertainty in measurement.
 """
 
-from bench.stats.reduction import ProbeAccuracy, confirm_clock, reduce
+from bench.stats.accuracy import CurrentRange, ProbeAccuracy, same_limits
+from bench.stats.reduction import confirm_clock, reduce
 from bench.stats.repetitions import NetCycles, net_cycles
 from bench.stats.uncertainty import combine, expand95, rectangular, student95
 from bench.stats.window import mean_standard_error, true_clock, window_stats
 
 __all__ = [
+    "CurrentRange",
     "NetCycles",
     "ProbeAccuracy",
     "combine",
@@ -18,6 +20,7 @@ __all__ = [
     "net_cycles",
     "rectangular",
     "reduce",
+    "same_limits",
     "student95",
     "true_clock",
     "window_stats",

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CurrentStats, CycleRun, EnergyRun, Result, Trace
 from bench.errors import ClockUnconfirmed, CurrentProbeError, ParameterError, VerifyError
-from bench.stats import ProbeAccuracy, confirm_clock, net_cycles, reduce
+from bench.stats import CurrentRange, ProbeAccuracy, confirm_clock, net_cycles, reduce, same_limits
 
 CRYSTAL = ClockConfiguration.parse("hsebyp8-m4n180r2-ahb1-apb4.2-scale1od-ws5-pid")
 RC = ClockConfiguration.parse("hsi16-ahb1-apb1.1-scale3-ws0-pid")
-ACCURACY = ProbeAccuracy(gain_relative=0.02, offset_a=1e-6, vdd_relative=0.01)
+ACCURACY = ProbeAccuracy(same_limits((5e-3, 50e-3, 2.0), gain_error=0.02, offset_error_a=1e-6), vdd_relative=0.01)
 CYCLES = CycleRun((180_030, 180_030, 180_030), (30, 30, 30), 2, 1, 96, "00")
 ACTIVE = CurrentStats(0.0, 0.1, 10_000, 0.03, 0.001, 0.02, 0.04, 0.003)
 IDLE = CurrentStats(0.101, 0.151, 5_000, 0.003, 0.0001, 0.002, 0.004, 0.00015)
@@ -88,8 +88,8 @@ def test_energy_by_hand() -> None:
             "cycles: resolution": math.sqrt(1 / 6) / 180_000,
             "oscillator tolerance": 50e-6 / math.sqrt(3),
             "current: repeatability": 0.001 / 100 / 0.03,
-            "current: probe gain": 0.02 / math.sqrt(3),
-            "current: probe offset": 1e-6 / math.sqrt(3) / 0.03,
+            "current: probe gain, range to 50 mA": 0.02 / math.sqrt(3),
+            "current: probe offset, range to 50 mA": 1e-6 / math.sqrt(3) / 0.03,
             "current: window edges": math.sqrt(2) * 1e-6 / math.sqrt(12) / 0.10001667 * 0.9,
             "current: loop overhead": (1 - 18_000_000 / 18_003_000) * 0.9 / math.sqrt(3),
             "supply voltage": 0.01 / math.sqrt(3),
@@ -127,7 +127,12 @@ def test_a_clock_that_is_off_is_refused() -> None:
 
 def test_systematic_terms_are_marked() -> None:
     systematic = {term.name for term in reduced().budget if term.systematic}
-    assert systematic == {"oscillator tolerance", "current: probe gain", "current: probe offset", "supply voltage"}
+    assert systematic == {
+        "oscillator tolerance",
+        "current: probe gain, range to 50 mA",
+        "current: probe offset, range to 50 mA",
+        "supply voltage",
+    }
 
 
 def test_a_trace_tells_the_repeatability() -> None:
@@ -164,4 +169,25 @@ def test_a_current_that_is_none() -> None:
 
 def test_limits_are_limits() -> None:
     with pytest.raises(ParameterError, match="finite number from 0"):
-        ProbeAccuracy(-0.01, 0.0, 0.0)
+        ProbeAccuracy(same_limits((1.0,), 0.0, 0.0), -0.01)
+    with pytest.raises(ParameterError, match="finite number from 0"):
+        CurrentRange(1.0, -0.01, 0.0)
+    with pytest.raises(ParameterError, match="not a range"):
+        CurrentRange(0.0, 0.01, 0.0)
+    for ranges in ((), same_limits((1.0, 1.0), 0.0, 0.0), same_limits((2.0, 1.0), 0.0, 0.0)):
+        with pytest.raises(ParameterError, match="ascend"):
+            ProbeAccuracy(ranges, 0.0)
+
+
+def test_around_a_boundary_either_range_may_have_measured() -> None:
+    tops = {a: [each.top_a for each in ACCURACY.at(a)] for a in (-1e-3, 1e-3, 3.7e-3, 4e-3, 5.05e-3, 5.2e-3, 0.03, 3.0)}
+    fine, middle, coarse = 5e-3, 50e-3, 2.0
+    assert tops == {
+        -1e-3: [fine], 1e-3: [fine], 3.7e-3: [fine], 4e-3: [fine, middle], 5.05e-3: [fine, middle],
+        5.2e-3: [middle], 0.03: [middle], 3.0: [coarse],
+    }  # fmt: skip
+    energy = replace(ENERGY, active=replace(ACTIVE, mean_a=4.5e-3))
+    assert {term.name for term in reduced(energy).budget if term.systematic} == {
+        "oscillator tolerance",
+        "supply voltage",
+    }
