@@ -14,6 +14,7 @@ import numpy as np
 from bench.errors import ParameterError, ProbeRangeError
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_supply
 from bench.probes.url_options import quantity, share, split_url
+from bench.stats.accuracy import same_limits
 from bench.units import format_si, parse
 
 PLAN_ERROR = 0.02
@@ -30,8 +31,7 @@ class Constant(CurrentProbe):
         max_current_a=10.0,
         max_sample_rate_hz=100e3,
         bandwidth_hz=100e3,
-        gain_error=_UNCERTAINTY,
-        offset_error_a=0.0,
+        ranges=same_limits((10.0,), _UNCERTAINTY, 0.0),
         vdd_error=0.1,
         timebase_error=PLAN_ERROR,
         vdd_range_v=(1.6, 5.5),
@@ -43,7 +43,7 @@ class Constant(CurrentProbe):
         current, options = split_url(url, ("idle", "uncertainty"))
         self._current_a = parse(current, "A")
         self._idle_a = quantity(options, "idle", "A", self._current_a)
-        self.spec = replace(self.spec, gain_error=share(options, "uncertainty", _UNCERTAINTY))
+        self.spec = replace(self.spec, ranges=same_limits((10.0,), share(options, "uncertainty", _UNCERTAINTY), 0.0))
         if not self.spec.min_current_a <= self._current_a <= self.spec.max_current_a:
             raise ProbeRangeError(
                 f"a current of {format_si(self._current_a, 'A')} is no plausible supply current",

@@ -26,12 +26,17 @@ from bench.errors import (
 )
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_supply
 from bench.probes.joulescope_stream import TriggeredStreams
+from bench.stats.accuracy import CurrentRange
 from bench.units import format_si
 
 _SOURCE = (
-    "the currents' full scale and the sample rate are those of the user's guide; its accuracy by range was not at hand: 1 % and 1 uA are assumed, 0.5 % of "
+    "the currents' full scale and the sample rate are those of the user's guide; its accuracy by range was not at hand: 1 % + 0.02 % of the range are assumed, 0.5 % of "
     "the voltage and a crystal's 100 ppm; VDD is the user's own supply, measured"
 )
+
+
+def _ranges(*tops_a: float) -> tuple[CurrentRange, ...]:
+    return tuple(CurrentRange(top_a, 0.01, 2e-4 * top_a) for top_a in tops_a)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,7 @@ _JS220 = Model(
         max_current_a=3.0,
         max_sample_rate_hz=1e6,
         bandwidth_hz=300e3,
-        gain_error=0.01,
-        offset_error_a=1e-6,
+        ranges=_ranges(18e-6, 180e-6, 1.8e-3, 18e-3, 180e-3, 10.0),
         vdd_error=0.005,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 15.0),
@@ -61,7 +65,13 @@ _JS220 = Model(
     "s/i/range/mode",
 )
 _JS110 = Model(
-    replace(_JS220.spec, model="Joulescope JS110", max_sample_rate_hz=2e6, bandwidth_hz=250e3),
+    replace(
+        _JS220.spec,
+        model="Joulescope JS110",
+        max_sample_rate_hz=2e6,
+        bandwidth_hz=250e3,
+        ranges=_ranges(18e-6, 180e-6, 1.8e-3, 18e-3, 180e-3, 2.0, 10.0),
+    ),
     2_000_000,
     "s/i/range/select",
 )

@@ -27,6 +27,7 @@ from bench.probes.scpi_dialects import DIALECTS, Dialect
 from bench.probes.scpi_readings import even, parse_readings, refuse_beyond
 from bench.probes.url_options import quantity, split_url
 from bench.probes.window_end import fall_time
+from bench.stats.accuracy import CurrentRange
 from bench.units import format_si
 
 if TYPE_CHECKING:
@@ -71,13 +72,9 @@ class Scpi(CurrentProbe):
         self._resource = self._connect()
         try:
             self._dialect = self._identify(self._query("*IDN?"))
-            self._range_a = self._choose_range(self._dialect)
-            # The gain's share of the reading is in the dialect; its offset is for the default range.
-            self.spec = replace(
-                self._dialect.spec,
-                max_current_a=self._range_a,
-                offset_error_a=self._dialect.spec.offset_error_a * self._range_a / self._dialect.range_a,
-            )
+            chosen = self._choose_range(self._dialect)
+            self._range_a = chosen.top_a
+            self.spec = replace(self._dialect.spec, ranges=(chosen,), max_current_a=chosen.top_a)
             self._name = f"{self.spec.model} at {self.url}"
             self._write("*CLS")
             self._tell(self._dialect.set_up)
@@ -215,16 +212,14 @@ class Scpi(CurrentProbe):
             hint=f"known: {known} and what they stand for (docs/probes.md); another needs a dialect, or a driver of its own",
         )
 
-    def _choose_range(self, dialect: Dialect) -> float:
-        asked_a = self._asked_range_a
-        if asked_a is None:
-            return dialect.range_a
-        for range_a in dialect.ranges_a:
-            if math.isclose(range_a, asked_a, rel_tol=1e-6):
-                return range_a
+    def _choose_range(self, dialect: Dialect) -> CurrentRange:
+        asked_a = self._asked_range_a or dialect.range_a
+        for each in dialect.spec.ranges:
+            if math.isclose(each.top_a, asked_a, rel_tol=1e-6):
+                return each
         raise ParameterError(
             f"{dialect.spec.model} has no range of {format_si(asked_a, 'A')}",
-            hint=f"ranges: {', '.join(format_si(range_a, 'A') for range_a in dialect.ranges_a)}",
+            hint=f"ranges: {', '.join(format_si(each.top_a, 'A') for each in dialect.spec.ranges)}",
         )
 
     def _connect(self) -> MessageBasedResource:

@@ -14,20 +14,20 @@ import re
 from dataclasses import dataclass
 
 from bench.probes.base import ProbeSpec
+from bench.stats.accuracy import CurrentRange
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one kind of instrument is set up, triggered and read.
 
-    ``identity``: pattern of the model in the answer to ``*IDN?``. ``ranges_a``: current ranges, ascending; ``spec`` is that of ``range_a``, the one taken when the user names none.
+    ``identity``: pattern of the model in the answer to ``*IDN?``. ``range_a``: the range taken when the user names none; ``spec`` is that of all, limited to it.
     ``period_step_s``: sample periods are whole multiples of it; 0 where any is. ``timed``: readings come with their times, as the instrument keeps no exact rate.
     ``power_on``, ``power_off``: empty for an ammeter, which is in the user's own supply. ``voltage``: the query for the measured supply voltage.
     """
 
     identity: re.Pattern[str]
     spec: ProbeSpec
-    ranges_a: tuple[float, ...]
     range_a: float
     max_samples: int
     trigger_input: str
@@ -49,6 +49,10 @@ class Dialect:
         return bool(self.power_on)
 
 
+def _ranges(tops_a: tuple[float, ...], gain_error: float, of_range: float) -> tuple[CurrentRange, ...]:
+    return tuple(CurrentRange(top_a, gain_error, of_range * top_a) for top_a in tops_a)
+
+
 _KEITHLEY_TRIGGER = (
     ':TRAC:POIN {count}, "defbuffer1"',
     ':TRIG:LOAD "Empty"',
@@ -63,15 +67,13 @@ DMM6500 = Dialect(
         max_current_a=0.1,
         max_sample_rate_hz=1e6,
         bandwidth_hz=100e3,
-        gain_error=0.002,
-        offset_error_a=20e-6,
+        ranges=_ranges((100e-6, 1e-3, 10e-3, 100e-3, 1.0, 3.0), 0.002, 2e-4),
         vdd_error=0.02,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 15.0),
         source="ranges and rate: DMM6500 reference manual, digitise current; accuracy of digitised current not at hand: 0.2 % + 0.02 % of the range, 100 kHz and a "
         "crystal's 100 ppm are assumed; the supply is the user's own, taken to be within 2 % of the station's vdd",
     ),
-    ranges_a=(100e-6, 1e-3, 10e-3, 100e-3, 1.0, 3.0),
     range_a=100e-3,
     max_samples=1_000_000,
     trigger_input="EXT TRIG IN",
@@ -96,15 +98,13 @@ K2450 = Dialect(
         max_current_a=0.1,
         max_sample_rate_hz=2e3,
         bandwidth_hz=1e3,
-        gain_error=0.003,
-        offset_error_a=50e-6,
+        ranges=_ranges((100e-6, 1e-3, 10e-3, 100e-3, 1.0), 0.003, 5e-4),
         vdd_error=0.002,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 15.0),
         source="ranges: 2450 reference manual; accuracy at 0.01 power line cycles not at hand: 0.3 % + 0.05 % of the range, 0.2 % of the voltage, some 2000 readings a second and a "
         "crystal's 100 ppm are assumed",
     ),
-    ranges_a=(100e-6, 1e-3, 10e-3, 100e-3, 1.0),
     range_a=100e-3,
     max_samples=100_000,
     trigger_input="digital I/O line 1",
@@ -134,15 +134,13 @@ K34465A = Dialect(
         max_current_a=0.1,
         max_sample_rate_hz=40e3,
         bandwidth_hz=20e3,
-        gain_error=0.002,
-        offset_error_a=20e-6,
+        ranges=_ranges((100e-6, 1e-3, 10e-3, 100e-3, 1.0, 3.0), 0.002, 2e-4),
         vdd_error=0.02,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 15.0),
         source="ranges, sample timer and memory: 34465A guide (50,000 readings, 20 us aperture with option DIG); accuracy at short apertures not at hand: 0.2 % + 0.02 % of the range, half the "
         "rate as bandwidth and a crystal's 100 ppm are assumed; the supply is the user's own, taken to be within 2 % of the station's vdd",
     ),
-    ranges_a=(100e-6, 1e-3, 10e-3, 100e-3, 1.0, 3.0),
     range_a=100e-3,
     max_samples=50_000,
     trigger_input="Ext Trig",
@@ -170,15 +168,13 @@ N6705 = Dialect(
         max_current_a=0.1,
         max_sample_rate_hz=1 / 10.24e-6,
         bandwidth_hz=10e3,
-        gain_error=0.002,
-        offset_error_a=20e-6,
+        ranges=_ranges((1e-3, 100e-3, 3.0), 0.002, 2e-4),
         vdd_error=0.002,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 6.0),
         source="time interval (10.24 us) and points: N6705 programmer's reference; with an SMU module N6781A or N6782A; its digitised accuracy not at hand: 0.2 % + 0.02 % of the "
         "range, 0.2 % of the voltage, 10 kHz and a crystal's 100 ppm are assumed",
     ),
-    ranges_a=(1e-3, 100e-3, 3.0),
     range_a=100e-3,
     max_samples=512 * 1024,
     trigger_input="digital control port, pin 1",

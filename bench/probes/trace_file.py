@@ -27,6 +27,7 @@ from bench.errors import (
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_supply
 from bench.probes.constant import PLAN_ERROR
 from bench.probes.url_options import share, split_url
+from bench.stats.accuracy import same_limits
 from bench.units import format_si
 
 _UNCERTAINTY = 0.1
@@ -122,8 +123,7 @@ class CsvTrace(CurrentProbe):
         max_current_a=10.0,
         max_sample_rate_hz=100e3,
         bandwidth_hz=50e3,
-        gain_error=_UNCERTAINTY,
-        offset_error_a=0.0,
+        ranges=same_limits((10.0,), _UNCERTAINTY, 0.0),
         vdd_error=0.1,
         timebase_error=100e-6,
         vdd_range_v=(1.6, 5.5),
@@ -134,7 +134,7 @@ class CsvTrace(CurrentProbe):
     def __init__(self, url: str) -> None:
         target, options = split_url(url, ("uncertainty",))
         self._path = Path(target)
-        self.spec = replace(self.spec, gain_error=share(options, "uncertainty", _UNCERTAINTY))
+        self.spec = replace(self.spec, ranges=same_limits((10.0,), share(options, "uncertainty", _UNCERTAINTY), 0.0))
         self._vdd_v = 0.0
         self._armed: CaptureRequest | None = None
 
