@@ -191,11 +191,13 @@ class Joulescope(CurrentProbe):
         """Stop the streams and let go; the supply stays as it is. Never raises."""
         if self._driver is None:
             return
-        with suppress(CurrentProbeError):
-            self._stop()
+        if self._path:
+            with suppress(CurrentProbeError):
+                self._stop()
         driver, self._driver, self._armed = self._driver, None, None
-        with suppress(Exception):
-            driver.close(self._path)
+        if self._path:
+            with suppress(Exception):
+                driver.close(self._path)
         with suppress(Exception):
             driver.finalize()
 

@@ -84,6 +84,7 @@ class Scpi(CurrentProbe):
 
     def power_on(self, vdd_v: float) -> None:
         """Supply the target, where the instrument can; an ammeter takes ``vdd_v`` as that of the user's own supply. Raises as the base says."""
+        self._refuse_errors("before the supply")
         self._vdd_v = check_supply(self.spec, vdd_v) / 1e3
         self._vdd_measured = False
         if self._dialect.supplies:
@@ -203,6 +204,8 @@ class Scpi(CurrentProbe):
             )
 
     def _identify(self, answer: str) -> Dialect:
+        if not answer:
+            raise ProbeTimeout(f"{self._name} does not say what it is", hint="check the address")
         for dialect in DIALECTS:
             if dialect.identity.search(answer.upper()):
                 return dialect
