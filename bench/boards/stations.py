@@ -5,7 +5,10 @@ A station file:
     stations:
       - name: desk
         board: nucleo_f446ze
+        product: NUCLEO-F446ZE                    # optional, for people: what is printed on it
         debug_probe: 066BFF515049657187203642     # as pyocd list shows it
+        serial: /dev/serial/by-id/usb-STM...-if02 # optional, for people: its virtual serial port, which the bench does not use
+        fixtures: [climate_chamber]               # optional, for people: what else is there
         mcu_unique_id: 0037002b3438510d34313939   # optional; binds the station to one chip
         current_probe:                            # optional
           driver: lpm01a
@@ -53,7 +56,10 @@ class StationBlock(Block):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     board: Text
+    product: Text | None = None
     debug_probe: Text | None = None
+    serial: Text | None = None
+    fixtures: list[Name] = Field(default_factory=list)
     mcu_unique_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{24}$"), AfterValidator(str.lower)] | None = None
     current_probe: CurrentProbeBlock | None = None
     vdd: Volt | None = None
@@ -168,6 +174,9 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
         board=block.board,
         source=Source.VIRTUAL if block.virtual else Source.HARDWARE,
         debug_probe=debug_probe,
+        product=block.product or "",
+        serial=block.serial or "",
+        fixtures=tuple(block.fixtures),
         current_probe=CurrentProbeConfig(probe.driver, probe.url) if probe else None,
         mcu_unique_id=block.mcu_unique_id,
         vdd_v=vdd_v,

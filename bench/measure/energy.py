@@ -12,7 +12,15 @@ from bench.domain.measurement import EnergyRun, Trace
 from bench.errors import OutputMismatch, ParameterError, VerifyError
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
-from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range, check_sampling, usable_rate_hz
+from bench.probes.base import (
+    Capture,
+    CaptureRequest,
+    CurrentProbe,
+    ProbeSpec,
+    check_range,
+    check_sampling,
+    usable_rate_hz,
+)
 from bench.stats import ProbeAccuracy, window_stats
 from bench.target.board_under_test import BoardUnderTest
 
