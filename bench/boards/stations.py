@@ -40,6 +40,8 @@ VIRTUAL_SCHEME = "virtual://"
 DEFAULT_STATION = "virtual-nucleo_f446ze"
 VIRTUAL_PROBES: Mapping[str, str] = {"nucleo_f746zg": "stlink_v3pwr"}
 """Driver of the current probe at the virtual station of a board, where it is not the X-NUCLEO-LPM01A: that ends at 50 mA."""
+UNWIRED = ("constant", "csv")
+"""Drivers that stand in for a current probe: wired to no board, they fit a hardware station and a virtual one, and several at once."""
 STATIONS_VARIABLE = "BENCH_STATIONS"
 STATIONS_FILE = "stations.yaml"
 
@@ -158,7 +160,7 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
             "virtual debug probes are called virtual-...; hardware and virtual parts are never mixed",
         )
     probe = block.current_probe
-    if probe and probe.url.startswith(VIRTUAL_SCHEME) != block.virtual:
+    if probe and probe.driver not in UNWIRED and probe.url.startswith(VIRTUAL_SCHEME) != block.virtual:
         raise wrong(
             "current_probe.url",
             f"current probe {probe.url} does not fit a {'virtual' if block.virtual else 'hardware'} station",
@@ -191,7 +193,12 @@ def _refuse_shared_probes(file: YamlFile, index: int, station: Station, others: 
         if other.debug_probe == station.debug_probe:
             key: tuple[str, ...] = ("debug_probe",)
             what = f"debug_probe {station.debug_probe}"
-        elif station.current_probe and other.current_probe and station.current_probe.url == other.current_probe.url:
+        elif (
+            station.current_probe
+            and other.current_probe
+            and station.current_probe.driver not in UNWIRED
+            and station.current_probe.url == other.current_probe.url
+        ):
             key, what = ("current_probe", "url"), f"current probe {station.current_probe.url}"
         else:
             continue

@@ -119,8 +119,8 @@ def _station(station: Station) -> Iterator[Finding]:
         ),
     )
     port = Path(station.current_probe.url)
-    if "://" in station.current_probe.url:
-        return
+    if not station.current_probe.url.startswith("/dev/"):
+        return  # no serial port: a URL, a VISA resource, a Joulescope, a file
     if not port.exists():
         yield Finding(
             f"station {station.name}",
