@@ -184,6 +184,8 @@ class TriggeredStreams:
             return
         signal = self._signals[name]
         signal.feed(message)
+        if signal.empty:
+            return
         if name == "trigger" and self.rise is None:
             self._look_for_rise(signal)
         if self.rise is not None:

@@ -3,7 +3,7 @@
 Ref: Keithley DMM6500 reference manual (DMM6500-901-01) and 2450 reference manual (2450-901-01), sections SCPI command reference and trigger model; Keysight 34460A/61A/65A/70A operating
 and service guide, sections SENSe, SAMPle, TRIGger, FETCh?; Keysight N6705 programmer's reference, sections SENSe:SWEep, TRIGger:ACQuire, DIGital. All of them sample on
 their own clock from the rising edge of a trigger input; none reports its fall, so the end of the window is taken from the current. Readings
-are asked for as text: slower than binary, but a damaged byte shows. Not tried on hardware.
+are asked for as text: slower than binary, but most damage shows, as all readings must have the same digits. Not tried on hardware.
 
 In commands: {range_a}, {rate_hz}, {period_s}, {aperture_s}, {count}, {vdd_v}, {limit_a}, {channel}.
 """
@@ -77,7 +77,13 @@ DMM6500 = Dialect(
     range_a=100e-3,
     max_samples=1_000_000,
     trigger_input="EXT TRIG IN",
-    set_up=(':SENS:DIG:FUNC "CURR"', ":SENS:DIG:CURR:RANG {range_a:g}", ":FORM:DATA ASC", ":TRIG:EXT:IN:EDGE RIS"),
+    set_up=(
+        ':SENS:DIG:FUNC "CURR"',
+        ":SENS:DIG:CURR:RANG {range_a:g}",
+        ":FORM:DATA ASC",
+        ":FORM:ASC:PREC 8",
+        ":TRIG:EXT:IN:EDGE RIS",
+    ),
     arm=(
         ":SENS:DIG:CURR:SRAT {rate_hz:.0f}",
         *_KEITHLEY_TRIGGER,
@@ -114,6 +120,7 @@ K2450 = Dialect(
         ":SENS:CURR:NPLC 0.01",
         ":SENS:CURR:AZER OFF",
         ":FORM:DATA ASC",
+        ":FORM:ASC:PREC 8",
         ":DIG:LINE1:MODE TRIG, IN",
         ":TRIG:DIG1:IN:EDGE RIS",
     ),

@@ -19,6 +19,7 @@ _NOT_A_NUMBER = 9.91e37
 _NUMBER = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _READINGS = re.compile(rb"\s*" + _NUMBER + rb"(?:\s*,\s*" + _NUMBER + rb")*\s*")
 _ODD = re.compile(rb"[^0-9eE+\-., \r\n]")
+_SHAPE = re.compile(rb"\s*[+-]?\d+\.?(\d*)(?:[eE][+-]?(\d+))?")
 _STEP_JITTER = 0.5
 _HINT = "measure again; if it persists, power-cycle the instrument, try another cable or interface"
 
@@ -37,6 +38,7 @@ def parse_readings(answer: bytes, expected: int, name: str) -> NDArray[np.float6
             f"{name} sent no readings but {answer[max(at - 8, 0) : at + 16]!r} at byte {at} of {len(answer)}",
             hint=_HINT,
         )
+    _refuse_uneven(answer, name)
     values = np.array(answer.split(b","), dtype=np.float64)
     if values.size < expected:
         raise SamplesLost(f"{values.size} of {expected} readings arrived from {name}", hint=_HINT)
@@ -44,6 +46,22 @@ def parse_readings(answer: bytes, expected: int, name: str) -> NDArray[np.float6
         raise ProbeProtocolError(f"{name} sent {values.size} readings, {expected} were asked for", hint=_HINT)
     refuse_unreal(values, name)
     return values
+
+
+def _refuse_uneven(answer: bytes, name: str) -> None:
+    """Raise ProbeProtocolError where a reading has other digits than the first: one that has lost a byte is a number still."""
+    shape = _SHAPE.match(answer)
+    if shape is None:
+        raise ProbeProtocolError(f"{name} sent no readings but {answer[:24]!r}", hint=_HINT)
+    digits = rb"\.?\d{%d}" % len(shape[1])
+    # With an exponent there is one digit before the point.
+    one = rb"[+-]?\d" + digits + rb"[eE][+-]?\d{%d}" % len(shape[2]) if shape[2] else rb"[+-]?\d+" + digits
+    # What stands for overflow or no number may be written in short.
+    one = rb"\s*(?:%s|[+-]?9\.9\d*[eE]\+?37)\s*" % one
+    if not re.fullmatch(one + rb"(?:,%s)*" % one, answer):
+        raise ProbeProtocolError(
+            f"{name} sent readings of different numbers of digits: bytes were lost or added", hint=_HINT
+        )
 
 
 def refuse_unreal(values: NDArray[np.float64], name: str) -> None:

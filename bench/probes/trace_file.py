@@ -52,6 +52,8 @@ def parse_trace(text: str, name: str) -> TraceFile:
 
     Raises ProbeProtocolError (no such table: file and line), SamplesLost (a gap in time, a value that is not finite).
     """
+    if text and not text.endswith("\n"):
+        raise SamplesLost(f"{name}: the last line has no end", hint="the file is cut, or still being written")
     rows = csv.reader(text.splitlines())
     header = [cell.strip() for cell in next(rows, [])]
     unknown = [cell for cell in header if cell not in _COLUMNS]

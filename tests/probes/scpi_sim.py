@@ -69,7 +69,14 @@ class Sim:
         return f"{RESOURCE}?library={path}@sim"
 
 
-KEITHLEY_WORDS = [':TRIG:LOAD "Empty"', ':TRIG:BLOC:BUFF:CLEAR 1, "defbuffer1"', ":INIT", ":ABOR", ":FORM:DATA ASC"]
+KEITHLEY_WORDS = [
+    ':TRIG:LOAD "Empty"',
+    ':TRIG:BLOC:BUFF:CLEAR 1, "defbuffer1"',
+    ":INIT",
+    ":ABOR",
+    ":FORM:DATA ASC",
+    ":FORM:ASC:PREC 8",
+]
 
 
 def dmm6500() -> Sim:

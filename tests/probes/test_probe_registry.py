@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import serial
@@ -64,6 +66,24 @@ def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("broken", "other"):
         with pytest.raises(ConfigurationError, match=name):
             probe_by_name(name)
+
+
+def test_a_driver_from_another_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pip leaves it: a module, and its metadata with the entry point."""
+    (tmp_path / "my_ammeter.py").write_text(
+        "from bench.probes.constant import Constant\n\n\nclass MyAmmeter(Constant):\n"
+        "    @staticmethod\n    def recognises(port):\n        return port.vid == 0x1209\n"
+    )
+    metadata = tmp_path / "my_ammeter-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-ammeter\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[bench.probes]\nmy_ammeter = my_ammeter:MyAmmeter\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "my_ammeter" in probe_names()
+    assert probe_by_name("my_ammeter").__module__ == "my_ammeter"
+    assert create_probe("my_ammeter", "3mA").spec.max_current_a == 10.0
+    assert drivers_for(Port(0x1209, 1)) == ["my_ammeter"]
+    monkeypatch.delitem(sys.modules, "my_ammeter")
 
 
 @dataclass
