@@ -26,6 +26,7 @@ from bench.probes.ppk2_stream import TriggeredStream
 from bench.probes.scpi_readings import parse_readings, refuse_beyond
 from bench.probes.stlink_v3pwr import StlinkV3Pwr, _by_step
 from bench.probes.trace_file import parse_trace
+from tests.probes.joulescope_fake import recording
 from tests.probes.ppk2_samples import METADATA, pulse, words
 
 CASES = int(os.environ.get("BENCH_DECODER_CASES", "15000"))
@@ -182,6 +183,8 @@ class Subject:
     stream: bytes
     decode: Callable[[bytes], Trace]
     samples_off: int = 0
+    share: int = 1
+    """One in so many cases is tried: a decoder that costs more."""
     strict: frozenset[str] = frozenset({"cut", "lose", "insert"})
     """Damage that must not go unseen. Without a checksum, other bytes of the right kind and number are another trace, which nobody can tell from the true one."""
 
@@ -195,7 +198,8 @@ SUBJECTS = {
     "ppk2": Subject(ppk2_stream(), ppk2),
     "scpi": Subject(scpi_stream(), scpi, strict=frozenset({"cut", "lose"})),
     "csv": Subject(csv_stream(), csv, strict=frozenset({"cut"})),
-    "joulescope": Subject(joulescope_stream(), joulescope),
+    # Its host driver hands over whole messages: bytes shifted within one are other samples. Messages are damaged below.
+    "joulescope": Subject(joulescope_stream(), joulescope, share=3, strict=frozenset({"cut"})),
 }
 
 
@@ -206,7 +210,8 @@ def test_damaged_streams(name: str) -> None:
     assert good_a.size == SAMPLES
     source = random.Random(name)
     refused = 0
-    for case in range(CASES):
+    cases = CASES // subject.share
+    for case in range(cases):
         kind = KINDS[case % len(KINDS)]
         data = damaged(subject.stream, kind, source)
         try:
@@ -223,4 +228,71 @@ def test_damaged_streams(name: str) -> None:
             moved = subject.samples_off + (1 if kind == "lose" else 2)
             assert abs(found_end - good_end) <= moved * 1e-5, where
             assert abs(float(found_a[:shared].mean()) - float(good_a[:shared].mean())) <= 0.15 * good_a.max(), where
+    assert refused > cases / 3
+
+
+Message = tuple[str, dict[str, object]]
+ODD_VALUES = (None, -1, 0, 1, 2**70, 1.5, "7", True, np.zeros(4), np.zeros(4, np.float32), np.zeros((2, 2), np.uint8))
+
+
+def messages() -> list[Message]:
+    """The streams of one window, as the host driver hands them over."""
+    names = {"s/i": "current", "s/v": "voltage", "s/gpi/0": "trigger"}
+    return [
+        (names[name], dict(fields))
+        for name, fields in recording(before=16, high=HIGH, after=SAMPLES + 16, block=BLOCK, first=4)
+    ]
+
+
+def decode_messages(stream: list[Message]) -> Trace:
+    streams = TriggeredStreams(1e6, SAMPLES * 1e-6)
+    for name, fields in stream:
+        streams.feed(name, fields)
+        if streams.complete:
+            window = streams.window()
+            return window.current_a.astype(np.float64), window.fall_s
+    raise CurrentProbeError("not complete: the driver times out")
+
+
+def damaged_messages(stream: list[Message], kind: str, source: random.Random) -> list[Message]:
+    at, to = source.randrange(len(stream)), source.randrange(len(stream))
+    name, fields = stream[at]
+    match kind:
+        case "cut":
+            return stream[:at]
+        case "lose":
+            return stream[:at] + stream[at + 1 :]
+        case "repeat":
+            return stream[: at + 1] + stream[at:]
+        case "swap":
+            out = list(stream)
+            out[at], out[to] = out[to], out[at]
+            return out
+        case "short":
+            data = fields["data"]
+            assert isinstance(data, np.ndarray)
+            return [*stream[:at], (name, fields | {"data": data[: source.randrange(data.size + 1)]}), *stream[at + 1 :]]
+        case "other":
+            return [*stream[:at], (stream[to][0], fields), *stream[at + 1 :]]
+        case _:
+            field = source.choice(list(fields))
+            return [*stream[:at], (name, fields | {field: source.choice(ODD_VALUES)}), *stream[at + 1 :]]
+
+
+def test_damaged_messages() -> None:
+    stream = messages()
+    good_a, good_end = decode_messages(stream)
+    assert good_a.size == SAMPLES
+    source = random.Random("messages")
+    refused = 0
+    for case in range(CASES):
+        kind = ("cut", "lose", "repeat", "swap", "short", "other", "field")[case % 7]
+        try:
+            found_a, found_end = decode_messages(damaged_messages(stream, kind, source))
+        except CurrentProbeError:  # any other exception is a failure
+            refused += 1
+            continue
+        # Whole messages are numbered: what is let through is right.
+        assert np.array_equal(found_a, good_a), f"case {case}: {kind}"
+        assert found_end == good_end, f"case {case}: {kind}"
     assert refused > CASES / 3
