@@ -121,6 +121,8 @@ class Joulescope(CurrentProbe):
         self._vdd_v = 0.0
         self._armed: CaptureRequest | None = None
         self._messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        # The host driver knows a callback by its identity, and a bound method is a new object every time.
+        self._receiver = self._receive
 
     def open(self) -> None:
         """Find the instrument and take it as it is; the target's supply does not change."""
@@ -132,7 +134,7 @@ class Joulescope(CurrentProbe):
                 self._model = MODELS[self._path.split("/")[-2]]
                 self.spec = self._model.spec
                 driver.open(self._path, "restore")
-                driver.subscribe(_REMOVED, "pub", self._receive)
+                driver.subscribe(_REMOVED, "pub", self._receiver)
         except BaseException:
             self.close()
             raise
@@ -167,7 +169,7 @@ class Joulescope(CurrentProbe):
         self._messages = queue.SimpleQueue()
         with self._errors("starting its streams") as driver:
             for topic in _SIGNALS.values():
-                driver.subscribe(f"{self._path}/{topic}/!data", "pub", self._receive)
+                driver.subscribe(f"{self._path}/{topic}/!data", "pub", self._receiver)
             driver.publish(f"{self._path}/h/fs", self._model.full_rate_hz)
             # The trigger last: whatever is seen of it, the current is there already.
             for topic in _SIGNALS.values():
@@ -277,10 +279,10 @@ class Joulescope(CurrentProbe):
 
     def _stop(self) -> None:
         with self._errors("stopping its streams") as driver:
-            driver.unsubscribe_all(self._receive)
+            driver.unsubscribe_all(self._receiver)
             for topic in _SIGNALS.values():
                 driver.publish(f"{self._path}/{topic}/ctrl", 0)
-            driver.subscribe(_REMOVED, "pub", self._receive)
+            driver.subscribe(_REMOVED, "pub", self._receiver)
 
     def _gone(self, what: object) -> ProbeDisconnected:
         return ProbeDisconnected(

@@ -300,10 +300,10 @@ class Scpi(CurrentProbe):
     @contextmanager
     def _errors(self, doing: str) -> Iterator[MessageBasedResource]:
         """Turn what VISA raises into errors of the bench."""
-        from pyvisa import constants, errors  # noqa: PLC0415  an optional dependency
-
         if self._resource is None and doing != "connecting":
             raise ProbeDisconnected(f"{self._name} is not open", hint="open it first")
+        from pyvisa import constants, errors  # noqa: PLC0415  an optional dependency
+
         try:
             yield self._resource  # type: ignore[misc]
         except errors.VisaIOError as error:

@@ -71,11 +71,13 @@ class FakeDriver:
 
     def subscribe(self, topic: str, flags: str, fn: Callback) -> None:
         assert flags == "pub"
-        self._subscribed.setdefault(topic, []).append(fn)
+        subscribed = self._subscribed.setdefault(topic, [])
+        assert not any(each is fn for each in subscribed), f"{topic} is subscribed twice"
+        subscribed.append(fn)
 
     def unsubscribe_all(self, fn: Callback) -> None:
         for callbacks in self._subscribed.values():
-            callbacks[:] = [each for each in callbacks if each != fn]
+            callbacks[:] = [each for each in callbacks if each is not fn]  # by identity, as the host driver
 
     def tell(self, topic: str, value: Any) -> None:
         """Publish ``value`` to whoever has subscribed."""

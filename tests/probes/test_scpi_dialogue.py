@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,16 @@ def test_nobody_there(tmp_path: Path) -> None:
         Scpi(url).open()
     with pytest.raises(ProbeDisconnected, match="not open"):
         Scpi(url).power_on(3.3)
+
+
+def test_visa_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvisa", None)
+    probe = Scpi(RESOURCE)
+    with pytest.raises(ConfigurationError) as caught:
+        probe.open()
+    assert "mcu-bench[visa]" in caught.value.hint
+    with pytest.raises(ProbeDisconnected, match="not open"):
+        probe.power_on(3.3)
 
 
 def test_an_instrument_that_goes_away(tmp_path: Path) -> None:
