@@ -74,7 +74,7 @@ def true_clock(window_cycles: int, window_s: float, window_resolution_s: float) 
     """Return the core clock in Hz and its standard uncertainty: cycles counted by the target over the window's length by the probe.
 
     Each of the two edges is known to one step of ``window_resolution_s`` (a rectangular distribution of that width), the count to one
-    cycle. The probe's own time base is not in it (see ``Accuracy``). Raises ParameterError.
+    cycle. The probe's own time base is not in it (see ``ProbeAccuracy``). Raises ParameterError.
     """
     if window_cycles <= 0 or not window_s > 0 or not window_resolution_s >= 0:
         raise ParameterError(f"not a window: {window_cycles} cycles in {window_s} s, known to {window_resolution_s} s")
