@@ -7,11 +7,12 @@ from bench.stats.accuracy import CurrentRange, ProbeAccuracy, same_limits
 from bench.stats.coverage import coverage_factor, expand95, ratio_terms
 from bench.stats.ratio import Ratio, ratio_uncertainty
 from bench.stats.reduction import confirm_clock, reduce
-from bench.stats.repetitions import NetCycles, net_cycles
+from bench.stats.repetitions import RESOLUTION_CYCLES, NetCycles, net_cycles
 from bench.stats.uncertainty import combine, rectangular, student95
 from bench.stats.window import mean_standard_error, true_clock, window_stats
 
 __all__ = [
+    "RESOLUTION_CYCLES",
     "CurrentRange",
     "NetCycles",
     "ProbeAccuracy",

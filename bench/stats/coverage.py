@@ -90,11 +90,13 @@ def _half_width(limits: Sequence[float], spread: float, degrees_of_freedom: floa
     reach = math.fsum(limits) if first_order else -math.fsum(math.log1p(-limit) for limit in limits)
     reach = 1.01 * (reach + (student(min(degrees_of_freedom, 100.0), _HELD) * spread if spread else 0.0))
     cell = 2 * reach / _CELLS
-    edges: NDArray[np.float64] = cell * (np.arange(_CELLS + 1) - _CELLS / 2 - 0.5)  # the middle cell lies around 0
+    edges: NDArray[np.float64] = cell * (
+        np.arange(_CELLS + 1, dtype=np.float64) - (_CELLS + 1) / 2
+    )  # the middle cell lies around 0
     errors: NDArray[np.float64] = edges if first_order else -np.expm1(-edges)
     parts = [_rectangular_cells(limit, errors) for limit in limits]
     if spread:
-        parts.append(_student_cells(spread, degrees_of_freedom, cell * np.arange(-(_CELLS // 2), _CELLS // 2)))
+        parts.append(_student_cells(spread, degrees_of_freedom, edges[:-1] + cell / 2))
     cumulative = np.concatenate(([0.0], np.cumsum(_convolve(parts))))
 
     def covered(half_widths: NDArray[np.float64]) -> NDArray[np.float64]:
