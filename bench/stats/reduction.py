@@ -9,8 +9,9 @@ from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Result, UncertaintyTerm
 from bench.errors import ClockUnconfirmed, CurrentProbeError, ParameterError
 from bench.stats.accuracy import ProbeAccuracy
-from bench.stats.repetitions import NetCycles, net_cycles
-from bench.stats.uncertainty import expand95, rectangular
+from bench.stats.coverage import expand95
+from bench.stats.repetitions import RESOLUTION_CYCLES, NetCycles, net_cycles
+from bench.stats.uncertainty import rectangular
 from bench.stats.window import mean_standard_error, true_clock
 
 LATENCY, ENERGY = "latency_s", "energy_j"
@@ -96,7 +97,7 @@ def _core_clock(
     u_nominal = rectangular(oscillator_tolerance)
     nominal = _Clock(
         clock.hclk_hz,
-        (UncertaintyTerm(LATENCY, "oscillator tolerance", u_nominal, True, "board description, rectangular"),),
+        (UncertaintyTerm(LATENCY, f"clock: {clock.oscillator} tolerance", u_nominal, True, "board description"),),
     )
     if energy_run is None or accuracy is None:
         return nominal, None
@@ -106,17 +107,13 @@ def _core_clock(
     confirm_clock(clock.hclk_hz, measured_hz, measured_hz * math.hypot(u_edges, u_base), oscillator_tolerance)
     if math.hypot(u_edges, u_base) >= u_nominal:
         return nominal, measured_hz
+    edge = rectangular(energy_run.window_resolution_s / 2) / energy_run.window_s
+    time_base = f"data sheet of {energy_run.probe}"
     terms = (
-        UncertaintyTerm(
-            LATENCY,
-            "clock: window length",
-            u_edges,
-            False,
-            "resolution of the probe's edges, cycles around the counted loop; rectangular",
-        ),
-        UncertaintyTerm(
-            LATENCY, "clock: probe time base", u_base, True, f"data sheet of {energy_run.probe}, rectangular"
-        ),
+        UncertaintyTerm(LATENCY, "clock: window start", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(LATENCY, "clock: window end", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(LATENCY, "clock: around the loop", uncounted, False, "cycles between pin and counter"),
+        UncertaintyTerm(LATENCY, "clock: probe time base", u_base, True, time_base),
     )
     return _Clock(measured_hz, terms), measured_hz
 
@@ -131,15 +128,16 @@ def _count_terms(count: NetCycles) -> tuple[UncertaintyTerm, ...]:
             "spread of the repetitions",
             count.degrees_of_freedom,
         ),
-        UncertaintyTerm(
-            LATENCY, "cycles: resolution", count.u_resolution / count.net, False, "one cycle a count, rectangular"
+        *(
+            UncertaintyTerm(LATENCY, f"cycles: resolution, {name}", RESOLUTION_CYCLES / count.net, False, "one cycle")
+            for name in ("kernel", "empty kernel")
         ),
     )
 
 
 def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> tuple[UncertaintyTerm, ...]:
     """Return the terms of the power: of the current's mean, of what else is in the window, and of the voltage."""
-    mean_a, probe = run.active.mean_a, f"data sheet of {run.probe}, rectangular"
+    mean_a, probe = run.active.mean_a, f"data sheet of {run.probe}"
     if not (mean_a > 0 and run.vdd_v > 0):
         raise CurrentProbeError(
             f"the mean current of the window is {mean_a:.3g} A at {run.vdd_v:.3g} V; both must be positive",
@@ -152,27 +150,28 @@ def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> 
     common, where = len(candidates) == 1, " or ".join(map(str, candidates))
     # How much the current changes at the window's edges, relative to its mean: what is at stake for anything that blurs the window.
     step = abs(mean_a - run.idle.mean_a) / mean_a
-    edges = math.sqrt(2) * rectangular(run.window_resolution_s / 2) / run.window_s * step
+    edge = rectangular(run.window_resolution_s / 2) / run.window_s * step
     # The loop around the kernel is in the window too. Its own current is unknown; it is taken to be as far from the kernel's as idling is.
     loop_share = abs(1 - count.net * run.loops / run.window_cycles)
     return (
         UncertaintyTerm(ENERGY, "current: repeatability", u_mean_a / mean_a, False, how, freedom),
         UncertaintyTerm(ENERGY, f"current: probe gain, {where}", rectangular(gain), common, probe),
         UncertaintyTerm(ENERGY, f"current: probe offset, {where}", rectangular(offset_a) / mean_a, common, probe),
-        UncertaintyTerm(ENERGY, "current: window edges", edges, False, "resolution of the probe's edges, rectangular"),
+        UncertaintyTerm(ENERGY, "current: window start", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(ENERGY, "current: window end", edge, False, "resolution of the probe's edges"),
         UncertaintyTerm(
             ENERGY,
             "current: loop overhead",
             rectangular(loop_share * step),
             False,
-            "idle current as the limit, rectangular",
+            "idle current as the limit",
         ),
         UncertaintyTerm(
             ENERGY,
             "supply voltage",
             rectangular(accuracy.vdd_relative),
             True,
-            f"{'measured' if run.vdd_measured else 'as set'}, {probe}",
+            f"{'measured' if run.vdd_measured else 'as set'}; {probe}",
         ),
     )
 
