@@ -161,16 +161,14 @@ class TriggeredStreams:
             "voltage": Signal("the voltage"),
             "trigger": Signal("the trigger input", bits=True),
         }
-        self._looked = 0
+        self._ends: dict[str, int] = {}
         self.rise: int | None = None
         """The number of the first sample with the trigger high after one with it low."""
 
     @property
     def complete(self) -> bool:
         """All that is wanted is here."""
-        if self.rise is None or any(signal.empty for signal in self._signals.values()):
-            return False
-        return all(signal.end >= self.rise + self._span(signal) for signal in self._signals.values())
+        return self.rise is not None and all(self._covered(name) for name in self._signals)
 
     @property
     def always_high(self) -> bool:
@@ -180,7 +178,7 @@ class TriggeredStreams:
 
     def feed(self, name: str, message: object) -> None:
         """Take a message of signal ``name``: current, voltage or trigger. Raises ProbeProtocolError, SamplesLost."""
-        if self.complete:
+        if self._covered(name):
             return
         signal = self._signals[name]
         signal.feed(message)
@@ -195,6 +193,15 @@ class TriggeredStreams:
         elif name != "trigger" and not self._signals["trigger"].empty:
             trigger = self._signals["trigger"]
             signal.drop_before(trigger.end - _PADDING * trigger.step)
+
+    def _covered(self, name: str) -> bool:
+        """Signal ``name`` is here as far as it is wanted."""
+        signal = self._signals[name]
+        if self.rise is None or signal.empty:
+            return False
+        if name not in self._ends:
+            self._ends[name] = self.rise + self._span(signal)
+        return signal.end >= self._ends[name]
 
     def window(self) -> Window:
         """Return the window of the complete streams. Raises SamplesLost (a sample that is missing), ProbeTimeout, ProbeProtocolError."""
