@@ -7,6 +7,7 @@ carries the name of this driver as its probe, so that an estimate is never taken
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,8 @@ from bench.units import format_si, parse
 PLAN_ERROR = 0.02
 """By so much (relative) a window may be off its plan: twice what an internal RC oscillator is off at 25 degC (DS10693: 1 %)."""
 _UNCERTAINTY = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 class Constant(CurrentProbe):
@@ -58,7 +61,10 @@ class Constant(CurrentProbe):
         self._armed: CaptureRequest | None = None
 
     def open(self) -> None:
-        """There is nothing to connect to."""
+        """There is nothing to connect to; say so."""
+        logger.warning(
+            "the current is stated (%s), not measured: every energy is an estimate", format_si(self._current_a, "A")
+        )
 
     def power_on(self, vdd_v: float) -> None:
         """Remember ``vdd_v``: the board is supplied by its own regulator. Raises as the base says."""

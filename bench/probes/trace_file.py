@@ -9,6 +9,7 @@ ties it to the point under test, which is why the driver's name is kept as the p
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,8 @@ _JITTER = 0.01
 """By so much of a step two neighbouring time stamps may be off an even spacing: rounding in the file."""
 _MAX_BYTES = 1 << 30
 _COLUMNS = ("time_s", "current_a", "trigger", "vdd_v")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,9 @@ class CsvTrace(CurrentProbe):
         self._armed: CaptureRequest | None = None
 
     def open(self) -> None:
-        """Read the file once, to say at once what is wrong with it."""
+        """Read the file once, to say at once what is wrong with it, and that nothing is measured."""
         self._read()
+        logger.warning("the current is read from %s, not measured here", self._path)
 
     def power_on(self, vdd_v: float) -> None:
         """Remember ``vdd_v``: the board is supplied by its own regulator. Raises as the base says."""

@@ -54,6 +54,7 @@ def test_a_stated_current_is_an_estimate_and_says_so(workplace: Workplace) -> No
     outcome = workplace.bench(*QUICK, "--station", "virtual-desk", "--json")
     assert outcome.code == 0, outcome.err
     (row,) = outcome.rows()
+    assert "not measured" in outcome.err
     assert float(row["current_a"]) == pytest.approx(6e-3)
     assert float(row["energy_j"]) == pytest.approx(6e-3 * 3.3 * float(row["latency_s"]), rel=1e-3)
     assert 0.2 < float(row["energy_u95_j"]) / float(row["energy_j"]) < 0.6
