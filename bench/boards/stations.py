@@ -5,7 +5,10 @@ A station file:
     stations:
       - name: desk
         board: nucleo_f446ze
+        product: NUCLEO-F446ZE                    # optional, for people: what is printed on it
         debug_probe: 066BFF515049657187203642     # as pyocd list shows it
+        serial: /dev/serial/by-id/usb-STM...-if02 # optional, for people: its virtual serial port, which the bench does not use
+        fixtures: [climate_chamber]               # optional, for people: what else is there
         mcu_unique_id: 0037002b3438510d34313939   # optional; binds the station to one chip
         current_probe:                            # optional
           driver: lpm01a
@@ -37,6 +40,8 @@ VIRTUAL_SCHEME = "virtual://"
 DEFAULT_STATION = "virtual-nucleo_f446ze"
 VIRTUAL_PROBES: Mapping[str, str] = {"nucleo_f746zg": "stlink_v3pwr"}
 """Driver of the current probe at the virtual station of a board, where it is not the X-NUCLEO-LPM01A: that ends at 50 mA."""
+UNWIRED = ("constant", "csv")
+"""Drivers that stand in for a current probe: wired to no board, they fit a hardware station and a virtual one, and several at once."""
 STATIONS_VARIABLE = "BENCH_STATIONS"
 STATIONS_FILE = "stations.yaml"
 
@@ -53,7 +58,10 @@ class StationBlock(Block):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     board: Text
+    product: Text | None = None
     debug_probe: Text | None = None
+    serial: Text | None = None
+    fixtures: list[Name] = Field(default_factory=list)
     mcu_unique_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{24}$"), AfterValidator(str.lower)] | None = None
     current_probe: CurrentProbeBlock | None = None
     vdd: Volt | None = None
@@ -152,7 +160,7 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
             "virtual debug probes are called virtual-...; hardware and virtual parts are never mixed",
         )
     probe = block.current_probe
-    if probe and probe.url.startswith(VIRTUAL_SCHEME) != block.virtual:
+    if probe and probe.driver not in UNWIRED and probe.url.startswith(VIRTUAL_SCHEME) != block.virtual:
         raise wrong(
             "current_probe.url",
             f"current probe {probe.url} does not fit a {'virtual' if block.virtual else 'hardware'} station",
@@ -168,6 +176,9 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
         board=block.board,
         source=Source.VIRTUAL if block.virtual else Source.HARDWARE,
         debug_probe=debug_probe,
+        product=block.product or "",
+        serial=block.serial or "",
+        fixtures=tuple(block.fixtures),
         current_probe=CurrentProbeConfig(probe.driver, probe.url) if probe else None,
         mcu_unique_id=block.mcu_unique_id,
         vdd_v=vdd_v,
@@ -182,7 +193,12 @@ def _refuse_shared_probes(file: YamlFile, index: int, station: Station, others: 
         if other.debug_probe == station.debug_probe:
             key: tuple[str, ...] = ("debug_probe",)
             what = f"debug_probe {station.debug_probe}"
-        elif station.current_probe and other.current_probe and station.current_probe.url == other.current_probe.url:
+        elif (
+            station.current_probe
+            and other.current_probe
+            and station.current_probe.driver not in UNWIRED
+            and station.current_probe.url == other.current_probe.url
+        ):
             key, what = ("current_probe", "url"), f"current probe {station.current_probe.url}"
         else:
             continue

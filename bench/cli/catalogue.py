@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -174,8 +175,31 @@ def _primitive_object(entry: Primitive) -> dict[str, object]:
     }
 
 
-def stations(as_json: Json = False, stations: StationsFile = DEFAULT_STATIONS) -> int:
-    """List the stations: yours from the stations file, and the virtual ones; and the debug probes that are connected."""
+def stations(
+    detect: Annotated[
+        bool,
+        typer.Option(
+            "--detect",
+            help="Look at what is connected and print a stations file for it: bench stations --detect > stations.yaml",
+        ),
+    ] = False,
+    as_json: Json = False,
+    stations: StationsFile = DEFAULT_STATIONS,
+) -> int:
+    """List the stations: yours from the stations file, and the virtual ones; and the debug probes that are connected.
+
+    With --detect: connect to each debug probe without halting or writing anything, and print a stations file.
+    """
+    if detect:
+        # The stations file is not read: a shell has just emptied it.
+        from bench.cli.detect import detect as look
+
+        text, found = look()
+        if as_json:
+            print_json(found)
+        else:
+            sys.stdout.write(text)
+        return 0
     from bench.target.session import connected_probes  # late: pyOCD takes its time
 
     known = known_stations(stations)
@@ -204,7 +228,8 @@ def stations(as_json: Json = False, stations: StationsFile = DEFAULT_STATIONS) -
     for unique_id, description in probes.items():
         if unique_id not in used:
             console.print(
-                f"not configured: debug probe {unique_id} ({description}); describe it in {stations}", markup=False
+                f"not configured: debug probe {unique_id} ({description}); bench stations --detect describes it",
+                markup=False,
             )
     return 0
 
@@ -214,7 +239,10 @@ def _station_object(station: Station, connected: bool) -> dict[str, object]:
         "station": station.name,
         "source": str(station.source),
         "board": station.board,
+        "product": station.product or None,
         "debug_probe": station.debug_probe,
+        "serial": station.serial or None,
+        "fixtures": list(station.fixtures),
         "connected": connected,
         "mcu_unique_id": station.mcu_unique_id,
         "vdd_v": station.vdd_v,

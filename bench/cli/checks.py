@@ -107,7 +107,7 @@ def _station(station: Station) -> Iterator[Finding]:
         f"debug probe {station.debug_probe} is {'connected' if connected else 'not connected'}",
         ""
         if connected
-        else "plug it in; on Linux install the udev rules of pyOCD (docs/hardware.md), then: pyocd list",
+        else "plug it in; on Linux install the udev rules of pyOCD (docs/hardware/udev.md), then: pyocd list",
     )
     if station.current_probe is None:
         yield Finding(f"station {station.name}", True, "has no current probe: cycles only")
@@ -119,8 +119,8 @@ def _station(station: Station) -> Iterator[Finding]:
         ),
     )
     port = Path(station.current_probe.url)
-    if "://" in station.current_probe.url:
-        return
+    if not station.current_probe.url.startswith("/dev/"):
+        return  # no serial port: a URL, a VISA resource, a Joulescope, a file
     if not port.exists():
         yield Finding(
             f"station {station.name}",

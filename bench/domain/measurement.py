@@ -105,8 +105,9 @@ class EnergyRun:
 class UncertaintyTerm:
     """One term of an uncertainty budget, relative (dimensionless): standard uncertainty of ``quantity`` due to ``name``.
 
-    ``systematic`` terms are shared by all points of one station: they cancel in ratios. ``degrees_of_freedom`` is None where they are
-    infinite, as for limits taken from a data sheet.
+    ``systematic`` terms are errors of the instruments, the same in all points of one station that have a term of that name: they cancel in
+    ratios. ``degrees_of_freedom``: of a Student's t distribution, as found from repetitions; None for a rectangular one, as of
+    limits taken from a data sheet: its half-width is sqrt(3) times ``standard_relative``.
     """
 
     quantity: str
@@ -115,6 +116,11 @@ class UncertaintyTerm:
     systematic: bool
     source: str
     degrees_of_freedom: float | None = None
+
+    @property
+    def distribution(self) -> str:
+        """``rectangular``, or ``t`` (Student's)."""
+        return "rectangular" if self.degrees_of_freedom is None else "t"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class Station:
     """One place to measure.
 
     ``debug_probe`` is the unique id pyOCD lists the probe under; ``mcu_unique_id`` (24 hexadecimal digits), where given, binds the
-    station to one chip, so that two identical boards are never confused. ``vdd_v`` is the supply asked of the current probe.
+    station to one chip, so that two identical boards are never confused. ``product``, ``serial`` and ``fixtures`` are for people: what is printed on the board, its
+    virtual serial port, what else is at the place. ``vdd_v`` is the supply asked of the current probe.
     """
 
     name: str
@@ -35,5 +36,8 @@ class Station:
     source: Source
     debug_probe: str
     current_probe: CurrentProbeConfig | None
+    product: str = ""
+    serial: str = ""
+    fixtures: tuple[str, ...] = ()
     mcu_unique_id: str | None = None
     vdd_v: float = 3.3

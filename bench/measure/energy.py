@@ -12,7 +12,15 @@ from bench.domain.measurement import EnergyRun, Trace
 from bench.errors import OutputMismatch, ParameterError, VerifyError
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
-from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range
+from bench.probes.base import (
+    Capture,
+    CaptureRequest,
+    CurrentProbe,
+    ProbeSpec,
+    check_range,
+    check_sampling,
+    usable_rate_hz,
+)
 from bench.stats import ProbeAccuracy, window_stats
 from bench.target.board_under_test import BoardUnderTest
 
@@ -58,8 +66,7 @@ class EnergyMeter:
     @property
     def accuracy(self) -> ProbeAccuracy:
         """What the probe's data sheet promises."""
-        spec = self._probe.spec
-        return ProbeAccuracy(spec.gain_error, spec.offset_error_a, spec.vdd_error, spec.timebase_error)
+        return self._probe.spec.accuracy
 
     def measure(self, under_test: BoardUnderTest, clock_index: int, clock: ClockConfiguration, call: Call) -> EnergyRun:
         """Measure one window of ``call`` at ``clock``, which the image knows as ``clock_index``.
@@ -71,6 +78,8 @@ class EnergyMeter:
         check_range(self._probe.spec, self._board.expected_current_a(clock.hclk_hz))
         loops = ceil(settings.window_s * clock.hclk_hz / call.cycles)
         planned_s = loops * call.cycles / clock.hclk_hz
+        rate_hz = usable_rate_hz(self._probe.spec, settings.sample_rate_hz)
+        check_sampling(self._probe.spec, rate_hz, min(planned_s, settings.idle_s))
         if loops * call.cycles > COUNTER_LIMIT_CYCLES:
             raise ParameterError(
                 f"a window of {planned_s:.3g} s takes {loops * call.cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
@@ -94,7 +103,7 @@ class EnergyMeter:
             + (call.setup_cycles + (settings.warmup + 1) * call.cycles) / clock.hclk_hz
         )
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
-        self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s, tail_s))
+        self._probe.arm(CaptureRequest(rate_hz, duration_s, trigger_timeout_s, tail_s, planned_s))
         release_s = under_test.run_detached(request)
         try:
             capture = self._probe.collect()

@@ -27,7 +27,7 @@ from bench.measure.energy import Call, EnergyMeter
 from bench.measure.image import Image
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier
-from bench.stats import ProbeAccuracy, reduce
+from bench.stats import reduce
 from bench.target.board_under_test import BoardUnderTest
 
 TIMEOUT_FACTOR = 3.0
@@ -109,7 +109,7 @@ class Procedure:
                 energy_run,
                 point.clock,
                 oscillator_tolerance=self._image.board.limits.oscillator(point.clock.oscillator).tolerance_relative,
-                accuracy=self._meter.accuracy if self._meter is not None else ProbeAccuracy(0.0, 0.0, 0.0),
+                accuracy=self._meter.accuracy if self._meter is not None else None,
             )
         except (DebugProbeError, ProbeDisconnected):
             raise

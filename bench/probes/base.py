@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import ParameterError, ProbeRangeError
+from bench.stats.accuracy import CurrentRange, ProbeAccuracy
 from bench.units import format_si
 
 
@@ -17,9 +19,9 @@ from bench.units import format_si
 class ProbeSpec:
     """Data-sheet figures of a probe in the mode its driver uses; ``source`` names the documents.
 
-    ``gain_error`` (relative) and ``offset_error_a`` of the current, ``vdd_error`` of the supply voltage and ``timebase_error`` of the
-    sample clock (both relative) are limits, not standard deviations: treat them as the
-    half-widths of rectangular distributions.
+    ``ranges``: those of the current with the limits of each, finest first, the last up to ``max_current_a`` or beyond; a driver that fixes the range
+    at ``open`` tells that one alone. ``vdd_error`` of the supply voltage and ``timebase_error`` of the sample clock (both relative) are
+    limits, not standard deviations: treat them as the half-widths of rectangular distributions. Raises ParameterError.
     """
 
     model: str
@@ -27,12 +29,32 @@ class ProbeSpec:
     max_current_a: float
     max_sample_rate_hz: float
     bandwidth_hz: float
-    gain_error: float
-    offset_error_a: float
+    ranges: tuple[CurrentRange, ...]
     vdd_error: float
     timebase_error: float
     vdd_range_v: tuple[float, float]
     source: str
+
+    def __post_init__(self) -> None:
+        if self.accuracy.ranges[-1].top_a < self.max_current_a:
+            raise ParameterError(
+                f"{self.model} measures to {self.max_current_a} A, its last range to {self.ranges[-1].top_a} A"
+            )
+
+    @property
+    def accuracy(self) -> ProbeAccuracy:
+        """What the data sheet promises, for the uncertainty budget."""
+        return ProbeAccuracy(self.ranges, self.vdd_error, self.timebase_error)
+
+    @property
+    def gain_error(self) -> float:
+        """The largest gain error of all ranges, relative."""
+        return max(each.gain_error for each in self.ranges)
+
+    @property
+    def offset_error_a(self) -> float:
+        """The largest offset error of all ranges."""
+        return max(each.offset_error_a for each in self.ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +63,14 @@ class CaptureRequest:
 
     The edge must come within ``trigger_timeout_s``. ``tail_s``: for so long at most the target may draw its active current after the
     trigger has fallen (the way into sleep); only a probe that cannot see the falling edge and takes the end of the window from the
-    current needs it.
+    current needs it. ``planned_fall_s``: when the trigger falls by plan; only a source that is not wired to the target goes by it.
     """
 
     sample_rate_hz: float
     duration_s: float
     trigger_timeout_s: float
     tail_s: float = 0.0
+    planned_fall_s: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("sample_rate_hz", "duration_s", "trigger_timeout_s"):
@@ -57,6 +80,11 @@ class CaptureRequest:
         if not 0.0 <= self.tail_s < self.duration_s:
             raise ParameterError(
                 f"tail_s is {self.tail_s}, must be at least 0 and less than the {self.duration_s} s captured",
+                hint="capture for longer",
+            )
+        if self.planned_fall_s is not None and not 0.0 < self.planned_fall_s < self.duration_s:
+            raise ParameterError(
+                f"planned_fall_s is {self.planned_fall_s}, must lie within the {self.duration_s} s captured",
                 hint="capture for longer",
             )
 
@@ -104,7 +132,8 @@ class CurrentProbe(ABC):
     and leaves the probe ready for another ``arm`` unless it is gone. No method returns a doubtful number.
     """
 
-    spec: ClassVar[ProbeSpec]
+    spec: ProbeSpec
+    """Of the class; a driver for several instruments has that of the one at hand from ``open`` on."""
 
     @staticmethod
     def recognises(port: PortInfo) -> bool:  # noqa: ARG004
@@ -143,6 +172,12 @@ _LARGER_PROBES: tuple[tuple[str, float], ...] = (
     ("Joulescope JS220", 3.0),  # JS220 user's guide: 3 A continuous
 )
 
+LEAST_WINDOW_SAMPLES = 50
+"""A window of fewer samples than that says little about its mean, and its end, where it is taken from the current, is known to 4 % at best."""
+LEAST_WINDOW_TIME_CONSTANTS = 20
+"""A window must outlast the probe's filter, which blurs both of its ends."""
+_FASTER_PROBES = "X-NUCLEO-LPM01A, STLINK-V3PWR, Nordic PPK2 (100 kS/s), Joulescope JS220 (1 MS/s)"
+
 
 def check_supply(spec: ProbeSpec, vdd_v: float) -> int:
     """Return ``vdd_v`` in whole millivolts. Raises ParameterError where the probe cannot supply it."""
@@ -178,3 +213,24 @@ def check_range(spec: ProbeSpec, expected_current_a: float) -> None:
         f"(gain error up to {spec.gain_error:.1%})",
         hint=hint,
     )
+
+
+def check_sampling(spec: ProbeSpec, sample_rate_hz: float, window_s: float) -> None:
+    """Raise ProbeRangeError when a window of ``window_s`` at ``sample_rate_hz`` is too short for the probe.
+
+    To be asked before a point is measured; the error names the least window, and probes that sample faster.
+    """
+    least_s = max(
+        LEAST_WINDOW_SAMPLES / sample_rate_hz, LEAST_WINDOW_TIME_CONSTANTS / (2 * math.pi * spec.bandwidth_hz)
+    )
+    if window_s < least_s:
+        raise ProbeRangeError(
+            f"a window of {format_si(window_s, 's')} is too short for {spec.model} at {format_si(sample_rate_hz, 'Hz')} "
+            f"(bandwidth {format_si(spec.bandwidth_hz, 'Hz')}): it needs {format_si(least_s, 's')}",
+            hint=f"use --window {format_si(least_s, 's').replace(' ', '')} or longer, or a faster probe: {_FASTER_PROBES}",
+        )
+
+
+def usable_rate_hz(spec: ProbeSpec, wanted_hz: float) -> float:
+    """Return ``wanted_hz``, or the probe's highest rate where that is lower."""
+    return min(wanted_hz, spec.max_sample_rate_hz)

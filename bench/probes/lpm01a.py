@@ -8,28 +8,27 @@ Static mode (200 mA) is not offered: it answers an acquisition with one averaged
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from bench.probes.base import CaptureRequest, PortInfo, ProbeSpec
 from bench.probes.powershield import PowerShieldProbe
 from bench.probes.powershield_check import WindowEnd, by_event
+from bench.stats.accuracy import same_limits
 
 
 class Lpm01a(PowerShieldProbe):
     """The driver. ``url``: device file or pyserial URL; ``sample_format``: ``bin_hexa`` (any rate) or ``ascii_dec``."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="X-NUCLEO-LPM01A",
         min_current_a=100e-9,
         max_current_a=50e-3,
         max_sample_rate_hz=100e3,
         bandwidth_hz=100e3,
-        gain_error=0.02,
-        offset_error_a=100e-9,
+        ranges=same_limits((50e-6, 500e-6, 5e-3, 50e-3), gain_error=0.02, offset_error_a=100e-9),
         vdd_error=0.01,
         timebase_error=100e-6,
         vdd_range_v=(1.8, 3.3),
         source="UM2243, dynamic mode: 100 nA to 50 mA, 2 %, 100 kHz; the offset limit is the lower end of the range; "
+        "where it changes ranges is not documented: decades are assumed; "
         "UM2243 gives no figure for output voltage and time base: 1 % and a crystal's 100 ppm are assumed",
     )
     baudrate = 3_686_400

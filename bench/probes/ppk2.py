@@ -29,8 +29,11 @@ from bench.probes.base import Capture, CaptureRequest, CurrentProbe, PortInfo, P
 from bench.probes.ppk2_calibration import ADC_FULL_SCALE, Calibration, convert, filter_spikes, parse_metadata
 from bench.probes.ppk2_stream import SAMPLE_RATE_HZ, TriggeredStream, TriggeredWindow, no_rise
 from bench.probes.serial_port import SerialLink, open_serial
+from bench.stats.accuracy import same_limits
 from bench.units import format_si
 
+RANGE_TOPS_A = (50e-6, 500e-6, 5e-3, 50e-3, 1.0)
+"""Of the five ranges that every sample names; about, as the instrument switches by its own levels."""
 BAUDRATE = 115_200
 """Means nothing to USB CDC."""
 START, STOP, DUT_POWER, SET_VOLTAGE, SET_MODE, SPIKE_FILTER_ON, GET_METADATA = 0x06, 0x07, 0x0C, 0x0D, 0x11, 0x15, 0x19
@@ -48,14 +51,13 @@ _LATE_S = 20e-3
 class Ppk2(CurrentProbe):
     """The driver in source mode. ``url``: device file or pyserial URL."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="Nordic PPK2",
         min_current_a=200e-9,
         max_current_a=1.0,
         max_sample_rate_hz=100e3,
         bandwidth_hz=50e3,
-        gain_error=0.2,
-        offset_error_a=200e-9,
+        ranges=same_limits(RANGE_TOPS_A, gain_error=0.2, offset_error_a=200e-9),
         vdd_error=0.02,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 5.0),
@@ -229,14 +231,13 @@ class Ppk2(CurrentProbe):
 class Ppk2Ampere(Ppk2):
     """The driver in ampere mode: between the target and its own supply, which ``power_on`` only connects."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="Nordic PPK2 (ampere mode)",
         min_current_a=200e-9,
         max_current_a=1.0,
         max_sample_rate_hz=100e3,
         bandwidth_hz=50e3,
-        gain_error=0.2,
-        offset_error_a=200e-9,
+        ranges=same_limits(RANGE_TOPS_A, gain_error=0.2, offset_error_a=200e-9),
         vdd_error=0.03,
         timebase_error=100e-6,
         vdd_range_v=(0.8, 5.0),

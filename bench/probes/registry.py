@@ -16,9 +16,13 @@ from bench.probes.base import CurrentProbe, PortInfo
 
 GROUP = "bench.probes"
 _OWN = (
+    EntryPoint("constant", "bench.probes.constant:Constant", GROUP),
+    EntryPoint("csv", "bench.probes.trace_file:CsvTrace", GROUP),
+    EntryPoint("joulescope", "bench.probes.joulescope:Joulescope", GROUP),
     EntryPoint("lpm01a", "bench.probes.lpm01a:Lpm01a", GROUP),
     EntryPoint("ppk2", "bench.probes.ppk2:Ppk2", GROUP),
     EntryPoint("ppk2_ampere", "bench.probes.ppk2:Ppk2Ampere", GROUP),
+    EntryPoint("scpi", "bench.probes.scpi:Scpi", GROUP),
     EntryPoint("stlink_v3pwr", "bench.probes.stlink_v3pwr:StlinkV3Pwr", GROUP),
 )
 
@@ -66,5 +70,5 @@ def drivers_for(port: PortInfo) -> list[str]:
 
 
 def create_probe(name: str, url: str) -> CurrentProbe:
-    """Return an unopened probe ``name`` on ``url``, a device file or pyserial URL. Raises as ``probe_by_name``."""
+    """Return an unopened probe ``name`` on ``url``, which is what its driver says. Raises as ``probe_by_name``, ParameterError for a bad URL."""
     return cast(Callable[[str], CurrentProbe], probe_by_name(name))(url)

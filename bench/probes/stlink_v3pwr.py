@@ -13,7 +13,6 @@ accuracy. Not tried on hardware.
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from bench.probes.powershield import PowerShieldProbe
 from bench.probes.powershield_check import WindowEnd
 from bench.probes.powershield_stream import StreamParser
 from bench.probes.window_end import fall_time
+from bench.stats.accuracy import same_limits
 
 _PORT_NAMES = ("stlink virtual com port pwr", "st-link vcp-pwr ctrl")
 
@@ -30,19 +30,19 @@ _PORT_NAMES = ("stlink virtual com port pwr", "st-link vcp-pwr ctrl")
 class StlinkV3Pwr(PowerShieldProbe):
     """The driver. ``url``: device file or pyserial URL; ``sample_format``: ``bin_hex`` (any rate) or ``ascii_dec`` (to 10 kHz)."""
 
-    spec: ClassVar[ProbeSpec] = ProbeSpec(
+    spec: ProbeSpec = ProbeSpec(
         model="STLINK-V3PWR",
         min_current_a=100e-9,
         max_current_a=550e-3,
         max_sample_rate_hz=100e3,
         bandwidth_hz=50e3,
-        gain_error=0.02,
-        offset_error_a=100e-9,
+        ranges=same_limits((150e-6, 2.5e-3, 40e-3, 550e-3), gain_error=0.02, offset_error_a=100e-9),
         vdd_error=0.01,
         timebase_error=100e-6,
         vdd_range_v=(1.6, 3.6),
         source="data brief of STLINK-V3PWR: 100 nA to 550 mA in four ranges, 50 kHz, 100 kS/s, 1.6 to 3.6 V; no accuracy was at hand: the 2 % of "
-        "its family (UM2243), the lower end of the range as offset, 1 % of VDD and a crystal's 100 ppm are assumed",
+        "its family (UM2243), the lower end of the range as offset, 1 % of VDD and a crystal's 100 ppm are assumed, "
+        "and where its four ranges end",
     )
     baudrate = 115_200
     line_end = b"\r\n"

@@ -6,7 +6,8 @@ The target draws one current while it computes and another, lower one when it sl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,10 @@ EDGE_SAMPLES = 4
 """Within so many samples either side the step must be over: two for the filter, two for the search."""
 LEAST_STEP = 0.02
 """A step down of less than this share of the active current is none."""
+_COARSE_SAMPLES = 64
+_COARSE_FROM = 32768
+"""Traces this long are searched by means of so many samples first, then around the step."""
+_NEARBY_SAMPLES = 4096
 
 _HINT = (
     "use a probe that records the trigger pin (lpm01a, ppk2), a longer window, or a board whose sleep current is lower"
@@ -41,7 +46,30 @@ def find_step_down(samples_a: ArrayLike) -> StepDown:
     Where in the sample the edge lies follows from the charge around it. Raises ProbeTimeout where no level change is (the window
     did not end), ProbeProtocolError where there is more than one, CurrentProbeError where a sample is not finite.
     """
-    values = np.asarray(samples_a, dtype=np.float64)
+    samples = np.asarray(samples_a)
+    if samples.size >= _COARSE_FROM:
+        # Only where all is as it should be; what is wrong with a trace is told by the search through all of it.
+        with suppress(CurrentProbeError):
+            return _find_nearby(samples)
+    return _find(samples.astype(np.float64))
+
+
+def _find_nearby(samples: NDArray[np.floating]) -> StepDown:
+    """Find the step by means of many samples first, then sample by sample around it. Raises where it is not so clear."""
+    means = _means(samples, _COARSE_SAMPLES)
+    split = _best_split(means) if np.isfinite(means).all() else None
+    if split is None:
+        raise ProbeTimeout("no step is to be seen in the means", hint=_HINT)
+    _, split = _without_outliers(means, split)
+    start = max(0, split * _COARSE_SAMPLES - _NEARBY_SAMPLES)
+    nearby = samples[start : split * _COARSE_SAMPLES + _NEARBY_SAMPLES].astype(np.float64)
+    step = _find(nearby)
+    _refuse_several(samples, start + math.floor(step.position), (step.high_a + step.low_a) / 2)
+    return replace(step, position=start + step.position)
+
+
+def _find(values: NDArray[np.float64]) -> StepDown:
+    """Search ``values`` (n,) sample by sample."""
     if not np.isfinite(values).all():
         raise CurrentProbeError("a sample of the trace is not a number", hint="measure again")
     split = _best_split(values)
@@ -110,10 +138,10 @@ def _levels(values: NDArray[np.float64], split: int) -> tuple[float, float]:
     return float(before.mean()), float(after.mean())
 
 
-def _refuse_several(values: NDArray[np.float64], split: int, middle_a: float) -> None:
+def _refuse_several(values: NDArray[np.floating], split: int, middle_a: float) -> None:
     """Raise ProbeProtocolError where a block before the step is low, or one after it high."""
     for part, low in ((values[: split - EDGE_SAMPLES], True), (values[split + EDGE_SAMPLES :], False)):
-        blocks = part[: part.size // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES).mean(axis=1)
+        blocks = _means(part, BLOCK_SAMPLES)
         wrong = np.flatnonzero(blocks < middle_a if low else blocks > middle_a)
         if wrong.size:
             raise ProbeProtocolError(
@@ -121,3 +149,9 @@ def _refuse_several(values: NDArray[np.float64], split: int, middle_a: float) ->
                 f"{'before' if low else 'after'} the step at sample {split} are {'below' if low else 'above'} it",
                 hint=_HINT,
             )
+
+
+def _means(values: NDArray[np.floating], count: int) -> NDArray[np.float64]:
+    """Return the means of ``count`` consecutive samples each; an incomplete end is left out. A product is the quickest way of summing."""
+    whole = values[: values.size // count * count].reshape(-1, count)
+    return (whole @ np.full(count, 1.0 / count, dtype=whole.dtype)).astype(np.float64)

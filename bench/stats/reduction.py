@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Result, UncertaintyTerm
 from bench.errors import ClockUnconfirmed, CurrentProbeError, ParameterError
-from bench.stats.repetitions import NetCycles, net_cycles
-from bench.stats.uncertainty import expand95, rectangular
+from bench.stats.accuracy import ProbeAccuracy
+from bench.stats.coverage import expand95
+from bench.stats.repetitions import RESOLUTION_CYCLES, NetCycles, net_cycles
+from bench.stats.uncertainty import rectangular
 from bench.stats.window import mean_standard_error, true_clock
 
 LATENCY, ENERGY = "latency_s", "energy_j"
@@ -18,24 +20,6 @@ LATENCY, ENERGY = "latency_s", "energy_j"
 _CLOCK_COVERAGE = 3.0
 # Between the trigger's edges the target also enters and leaves the counted loop: at most so many cycles, which matter at clocks below 1 MHz.
 _UNCOUNTED_CYCLES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeAccuracy:
-    """What a current probe's data sheet promises: limits (half-widths of rectangular distributions), not standard deviations.
-
-    ``gain_relative`` and ``offset_a`` of the current, ``vdd_relative`` of the supply voltage, ``timebase_relative`` of its clock (a plain
-    crystal's 100 ppm unless the data sheet knows better). Raises ParameterError for negative or infinite limits.
-    """
-
-    gain_relative: float
-    offset_a: float
-    vdd_relative: float
-    timebase_relative: float = 100e-6
-
-    def __post_init__(self) -> None:
-        for limit in (self.gain_relative, self.offset_a, self.vdd_relative, self.timebase_relative):
-            rectangular(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +34,7 @@ def reduce(
     clock: ClockConfiguration,
     *,
     oscillator_tolerance: float,
-    accuracy: ProbeAccuracy,
+    accuracy: ProbeAccuracy | None,
 ) -> Result:
     """Return the derived values of one run, per call of the workload.
 
@@ -73,7 +57,7 @@ def reduce(
         sysclk_measured_hz=measured_hz,
         budget=latency_terms,
     )
-    if energy_run is None:
+    if energy_run is None or accuracy is None:
         return result
     power_w = energy_run.vdd_v * energy_run.active.mean_a
     energy_j = power_w * latency_s
@@ -107,15 +91,15 @@ def confirm_clock(nominal_hz: float, measured_hz: float, u_measured_hz: float, t
 
 
 def _core_clock(
-    energy_run: EnergyRun | None, clock: ClockConfiguration, oscillator_tolerance: float, accuracy: ProbeAccuracy
+    energy_run: EnergyRun | None, clock: ClockConfiguration, oscillator_tolerance: float, accuracy: ProbeAccuracy | None
 ) -> tuple[_Clock, float | None]:
     """Return the better known core clock with its terms, and the measured one."""
     u_nominal = rectangular(oscillator_tolerance)
     nominal = _Clock(
         clock.hclk_hz,
-        (UncertaintyTerm(LATENCY, "oscillator tolerance", u_nominal, True, "board description, rectangular"),),
+        (UncertaintyTerm(LATENCY, f"clock: {clock.oscillator} tolerance", u_nominal, True, "board description"),),
     )
-    if energy_run is None:
+    if energy_run is None or accuracy is None:
         return nominal, None
     measured_hz, u_edges_hz = true_clock(energy_run.window_cycles, energy_run.window_s, energy_run.window_resolution_s)
     uncounted = rectangular(_UNCOUNTED_CYCLES / energy_run.window_cycles)
@@ -123,17 +107,13 @@ def _core_clock(
     confirm_clock(clock.hclk_hz, measured_hz, measured_hz * math.hypot(u_edges, u_base), oscillator_tolerance)
     if math.hypot(u_edges, u_base) >= u_nominal:
         return nominal, measured_hz
+    edge = rectangular(energy_run.window_resolution_s / 2) / energy_run.window_s
+    time_base = f"data sheet of {energy_run.probe}"
     terms = (
-        UncertaintyTerm(
-            LATENCY,
-            "clock: window length",
-            u_edges,
-            False,
-            "resolution of the probe's edges, cycles around the counted loop; rectangular",
-        ),
-        UncertaintyTerm(
-            LATENCY, "clock: probe time base", u_base, True, f"data sheet of {energy_run.probe}, rectangular"
-        ),
+        UncertaintyTerm(LATENCY, "clock: window start", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(LATENCY, "clock: window end", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(LATENCY, "clock: around the loop", uncounted, False, "cycles between pin and counter"),
+        UncertaintyTerm(LATENCY, "clock: probe time base", u_base, True, time_base),
     )
     return _Clock(measured_hz, terms), measured_hz
 
@@ -148,44 +128,50 @@ def _count_terms(count: NetCycles) -> tuple[UncertaintyTerm, ...]:
             "spread of the repetitions",
             count.degrees_of_freedom,
         ),
-        UncertaintyTerm(
-            LATENCY, "cycles: resolution", count.u_resolution / count.net, False, "one cycle a count, rectangular"
+        *(
+            UncertaintyTerm(LATENCY, f"cycles: resolution, {name}", RESOLUTION_CYCLES / count.net, False, "one cycle")
+            for name in ("kernel", "empty kernel")
         ),
     )
 
 
 def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> tuple[UncertaintyTerm, ...]:
     """Return the terms of the power: of the current's mean, of what else is in the window, and of the voltage."""
-    mean_a, probe = run.active.mean_a, f"data sheet of {run.probe}, rectangular"
+    mean_a, probe = run.active.mean_a, f"data sheet of {run.probe}"
     if not (mean_a > 0 and run.vdd_v > 0):
         raise CurrentProbeError(
             f"the mean current of the window is {mean_a:.3g} A at {run.vdd_v:.3g} V; both must be positive",
             hint="check that the probe supplies the board through its IDD jumper, and its polarity",
         )
     u_mean_a, freedom, how = _repeatability(run)
+    candidates = accuracy.at(mean_a)
+    gain, offset_a = max(each.gain_error for each in candidates), max(each.offset_error_a for each in candidates)
+    # Where either of two ranges may have measured, nothing can be said to be common with another point.
+    common, where = len(candidates) == 1, " or ".join(map(str, candidates))
     # How much the current changes at the window's edges, relative to its mean: what is at stake for anything that blurs the window.
     step = abs(mean_a - run.idle.mean_a) / mean_a
-    edges = math.sqrt(2) * rectangular(run.window_resolution_s / 2) / run.window_s * step
+    edge = rectangular(run.window_resolution_s / 2) / run.window_s * step
     # The loop around the kernel is in the window too. Its own current is unknown; it is taken to be as far from the kernel's as idling is.
     loop_share = abs(1 - count.net * run.loops / run.window_cycles)
     return (
         UncertaintyTerm(ENERGY, "current: repeatability", u_mean_a / mean_a, False, how, freedom),
-        UncertaintyTerm(ENERGY, "current: probe gain", rectangular(accuracy.gain_relative), True, probe),
-        UncertaintyTerm(ENERGY, "current: probe offset", rectangular(accuracy.offset_a) / mean_a, True, probe),
-        UncertaintyTerm(ENERGY, "current: window edges", edges, False, "resolution of the probe's edges, rectangular"),
+        UncertaintyTerm(ENERGY, f"current: probe gain, {where}", rectangular(gain), common, probe),
+        UncertaintyTerm(ENERGY, f"current: probe offset, {where}", rectangular(offset_a) / mean_a, common, probe),
+        UncertaintyTerm(ENERGY, "current: window start", edge, False, "resolution of the probe's edges"),
+        UncertaintyTerm(ENERGY, "current: window end", edge, False, "resolution of the probe's edges"),
         UncertaintyTerm(
             ENERGY,
             "current: loop overhead",
             rectangular(loop_share * step),
             False,
-            "idle current as the limit, rectangular",
+            "idle current as the limit",
         ),
         UncertaintyTerm(
             ENERGY,
             "supply voltage",
             rectangular(accuracy.vdd_relative),
             True,
-            f"{'measured' if run.vdd_measured else 'as set'}, {probe}",
+            f"{'measured' if run.vdd_measured else 'as set'}; {probe}",
         ),
     )
 

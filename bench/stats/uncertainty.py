@@ -1,17 +1,17 @@
-"""The arithmetic of uncertainty budgets."""
+"""The arithmetic of uncertainty budgets: standard uncertainties. What they come to at 95 % is in ``bench.stats.coverage``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from functools import lru_cache
+from statistics import NormalDist
 
 from bench.domain.measurement import UncertaintyTerm
 from bench.errors import ParameterError
 
 # Above this many degrees of freedom Student's t is the normal distribution to within 0.03 %.
 _AS_GOOD_AS_INFINITE = 10_000
-_NORMAL95 = 1.959963984540054
 
 
 def rectangular(limit: float) -> float:
@@ -44,32 +44,33 @@ def effective_degrees_of_freedom(terms: Iterable[UncertaintyTerm]) -> float:
     return 1 / spread if spread > 0 else math.inf
 
 
-def expand95(value: float, terms: Iterable[UncertaintyTerm]) -> float:
-    """Return the expanded uncertainty of ``value`` in its unit, 95 % coverage: t(95 %, nu_eff) times the combined uncertainty (GUM G.6.4)."""
-    terms = tuple(terms)
-    return student95(effective_degrees_of_freedom(terms)) * combine(terms) * abs(value)
-
-
 def student95(degrees_of_freedom: float) -> float:
     """Return t with 95 % of Student's distribution in -t..t; ``degrees_of_freedom`` >= 1 is rounded down (GUM G.6.4).
 
     Effective degrees of freedom can fall to just under 1, which counts as 1.
     """
+    return student(degrees_of_freedom, 0.95)
+
+
+def student(degrees_of_freedom: float, probability: float) -> float:
+    """Return t with ``probability`` (between 0 and 1) of Student's distribution in -t..t, as ``student95``. Raises ParameterError."""
     if not degrees_of_freedom > 0:
         raise ParameterError(f"degrees of freedom are positive, got {degrees_of_freedom}")
+    if not 0 < probability < 1:
+        raise ParameterError(f"a probability lies between 0 and 1, got {probability}")
     if degrees_of_freedom > _AS_GOOD_AS_INFINITE:
-        return _NORMAL95
+        return NormalDist().inv_cdf((1 + probability) / 2)
     # A formula's 19.000000001 and 18.999999999 are both 19.
-    return _student95(max(1, math.floor(degrees_of_freedom + 1e-9)))
+    return _student(max(1, math.floor(degrees_of_freedom + 1e-9)), probability)
 
 
 @lru_cache(maxsize=256)
-def _student95(nu: int) -> float:
-    """Solve A(t, nu) = 0.95 for t = sqrt(nu) tan(theta) by bisection over theta."""
+def _student(nu: int, probability: float) -> float:
+    """Solve A(t, nu) = probability for t = sqrt(nu) tan(theta) by bisection over theta."""
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         theta = (low + high) / 2
-        low, high = (theta, high) if _student_probability(theta, nu) < 0.95 else (low, theta)
+        low, high = (theta, high) if _student_probability(theta, nu) < probability else (low, theta)
     return math.sqrt(nu) * math.tan((low + high) / 2)
 
 

@@ -51,6 +51,31 @@ def test_hardware_station(tmp_path: Path) -> None:
     }
 
 
+def test_what_is_for_people(tmp_path: Path) -> None:
+    text = DESK.replace(
+        "    vdd:",
+        "    product: NUCLEO-F446ZE\n    serial: /dev/ttyACM0\n    fixtures: [climate_chamber, usb_hub]\n    vdd:",
+    )
+    desk = load_stations(write(tmp_path, text))["desk"]
+    assert (desk.product, desk.serial) == ("NUCLEO-F446ZE", "/dev/ttyACM0")
+    assert desk.fixtures == ("climate_chamber", "usb_hub")
+
+
+def test_sources_that_are_wired_to_nothing_fit_any_station(tmp_path: Path) -> None:
+    text = """\
+stations:
+  - {name: a, board: nucleo_f446ze, debug_probe: A0, current_probe: {driver: constant, url: 12.5mA}}
+  - {name: b, board: nucleo_f446ze, debug_probe: B0, current_probe: {driver: constant, url: 12.5mA}}
+  - {name: virtual-c, board: nucleo_f446ze, virtual: true, current_probe: {driver: csv, url: trace.csv}}
+"""
+    found = load_stations(write(tmp_path, text))
+    assert [station.current_probe and station.current_probe.url for station in found.values()] == [
+        "12.5mA",
+        "12.5mA",
+        "trace.csv",
+    ]
+
+
 def test_least_station(tmp_path: Path) -> None:
     path = write(tmp_path, "stations:\n  - {name: bare, board: nucleo_f446ze, debug_probe: ABC}\n")
     bare = load_stations(path)["bare"]

@@ -43,3 +43,18 @@ def test_lost_samples_reject_the_point(workplace: Workplace) -> None:
     assert outcome.code == 1
     assert "rejected (probe)" in outcome.err
     assert "samples lost" in outcome.err
+
+
+def test_a_stated_current_is_an_estimate_and_says_so(workplace: Workplace) -> None:
+    (workplace.folder / "stations.yaml").write_text(
+        "stations:\n  - name: virtual-desk\n    board: nucleo_f446ze\n    virtual: true\n"
+        "    current_probe: {driver: constant, url: '6mA?idle=2mA&uncertainty=30%'}\n",
+        encoding="utf-8",
+    )
+    outcome = workplace.bench(*QUICK, "--station", "virtual-desk", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.rows()
+    assert "not measured" in outcome.err
+    assert float(row["current_a"]) == pytest.approx(6e-3)
+    assert float(row["energy_j"]) == pytest.approx(6e-3 * 3.3 * float(row["latency_s"]), rel=1e-3)
+    assert 0.2 < float(row["energy_u95_j"]) / float(row["energy_j"]) < 0.6

@@ -81,6 +81,30 @@ def test_a_current_outside_the_probes_range_is_refused_before_anything_runs() ->
     assert not board.reattached
 
 
+def test_a_window_too_short_for_the_probe_is_refused_before_anything_runs() -> None:
+    class SlowProbe(ArmedProbe):
+        """Some readings a millisecond."""
+
+        spec = replace(Lpm01a.spec, max_sample_rate_hz=2e3)
+        asked: CaptureRequest | None = None
+
+        def arm(self, request: CaptureRequest) -> None:
+            self.asked = request
+
+    board = SlowPort(0.0)
+    slow, clock = SlowProbe("unused"), clock_table(BOARD)[0][1]
+    with pytest.raises(ProbeRangeError, match="too short") as caught:
+        EnergyMeter(slow, "slow", BOARD, Settings(window_s=10e-3)).measure(board, 0, clock, Call(1000, 0.0, 0))  # type: ignore[arg-type]
+    assert "--window 25ms" in caught.value.hint
+    assert slow.asked is None
+    # With a longer one the probe is asked for its own highest rate, and told the plan.
+    with pytest.raises(OutputMismatch):
+        EnergyMeter(slow, "slow", BOARD, Settings()).measure(board, 0, clock, Call(1000, 0.0, 1))  # type: ignore[arg-type]
+    assert slow.asked is not None
+    assert slow.asked.sample_rate_hz == 2e3
+    assert slow.asked.planned_fall_s == pytest.approx(0.1)
+
+
 def test_a_window_that_would_wrap_the_counter_is_refused() -> None:
     meter = EnergyMeter(ArmedProbe("unused"), "lpm01a", BOARD, Settings())
     with pytest.raises(ParameterError, match="wraps"):

@@ -76,6 +76,27 @@ def test_what_has_no_one_end_is_refused(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("fall", [25.3, 700.25, 33_000.5, 99_000.75])
+def test_long_traces_are_searched_as_well(fall: float) -> None:
+    """Wherever the step is, also where the means of many samples cannot show it."""
+    random = np.random.default_rng(5)
+    values = (trace(fall, total=100_000) * (1 + 0.002 * random.standard_normal(100_000))).astype(np.float32)
+    assert find_step_down(values).position == pytest.approx(fall, abs=0.1)
+    values[11] = 0.4
+    assert find_step_down(values).position == pytest.approx(fall, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [((60_000, 60_100), ProbeProtocolError), ((10_000, 10_040), ProbeProtocolError), ((7, 8), CurrentProbeError)],
+)
+def test_what_is_wrong_with_a_long_trace_is_told_too(damage: tuple[int, int], error: type[CurrentProbeError]) -> None:
+    values = trace(50_000.0, total=100_000)
+    values[slice(*damage)] = {60_000: 20e-3, 10_000: 2e-3, 7: np.nan}[damage[0]]
+    with pytest.raises(error):
+        find_step_down(values)
+
+
 def test_a_tail_longer_than_the_window() -> None:
     with pytest.raises(ProbeProtocolError, match="sooner"):
         fall_time(trace(100), 100e3, bandwidth_hz=50e3, tail_s=3e-3)

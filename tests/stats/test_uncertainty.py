@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench.domain.measurement import UncertaintyTerm
 from bench.errors import ParameterError
-from bench.stats import combine, expand95, rectangular, student95
-from bench.stats.uncertainty import effective_degrees_of_freedom
+from bench.stats import combine, rectangular, student95
+from bench.stats.uncertainty import effective_degrees_of_freedom, student
 
 
 def term(standard: float, freedom: float | None = None) -> UncertaintyTerm:
@@ -44,6 +44,15 @@ def test_student_rounds_degrees_of_freedom_down() -> None:
         student95(0)
 
 
+def test_student_at_other_levels() -> None:
+    assert student(9, 0.999) == pytest.approx(4.780912586, rel=1e-9)
+    assert student(1, 0.5) == pytest.approx(1.0, rel=1e-12)
+    assert student(math.inf, 0.68268949) == pytest.approx(1.0, rel=1e-7)
+    for level in (0.0, 1.0, math.nan):
+        with pytest.raises(ParameterError, match="probability"):
+            student(3, level)
+
+
 @given(st.integers(1, 2000))
 def test_more_degrees_of_freedom_never_widen(freedom: int) -> None:
     assert student95(freedom) >= student95(freedom + 1) >= student95(math.inf)
@@ -70,14 +79,6 @@ def test_effective_degrees_of_freedom_of_the_gum() -> None:
     assert effective_degrees_of_freedom([term(1.0)]) == math.inf
     assert effective_degrees_of_freedom([term(0.0, 3)]) == math.inf
     assert effective_degrees_of_freedom([term(1e-200, 4)]) == pytest.approx(4)
-
-
-def test_expansion() -> None:
-    assert expand95(200.0, [term(0.01)]) == pytest.approx(200 * 0.01 * 1.959963985)
-    assert expand95(200.0, [term(0.01, 4)]) == pytest.approx(200 * 0.01 * 2.776445105)
-    # A rectangular term that dominates brings the factor down to the normal distribution's.
-    assert expand95(1.0, [term(1e-6, 4), term(0.01)]) == pytest.approx(0.01 * 1.959963985, rel=1e-6)
-    assert expand95(1.0, []) == 0.0
 
 
 def test_a_limit() -> None:

@@ -149,3 +149,18 @@ def test_true_clock() -> None:
 def test_no_clock(arguments: tuple[int, float, float]) -> None:
     with pytest.raises(ParameterError, match="not a window"):
         true_clock(*arguments)
+
+
+def test_long_windows_are_summed_as_numpy_would() -> None:
+    samples = np.random.default_rng(1).normal(0.02, 1e-3, 50_001).astype(np.float32)
+    found = window_stats(samples, 1e6, 10.25e-6, 40_000.5e-6)
+    inside = samples[10:40_001].astype(np.float64)
+    weights = np.ones(inside.size)
+    weights[0], weights[-1] = 0.75, 0.5
+    assert found.samples == inside.size
+    assert found.mean_a == pytest.approx(float(np.average(inside, weights=weights)), rel=1e-12)
+    assert found.std_a == pytest.approx(float(inside.std(ddof=1)), rel=1e-4)
+    assert (found.min_a, found.max_a) == (float(inside.min()), float(inside.max()))
+    assert found.charge_c == pytest.approx(found.mean_a * 39_990.25e-6, rel=1e-12)
+    one = window_stats(samples, 1e6, 7.25e-6, 7.5e-6)
+    assert (one.samples, one.std_a, one.mean_a) == (1, 0.0, float(samples[7]))

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from bench.virtual.instruments.wiring import Board
 
-_INSIDE = 0.98
-"""Errors reach this share of the limits: noise and quantisation have to fit in, too."""
 _DOWN_AT = 0.8
 """A range is left downwards below this share of the upper end of the next lower one."""
 _SUPPLY_LIMIT_V = 3.6
@@ -59,7 +57,7 @@ class Errors:
     def of(cls, sheet: DataSheet, seed: int) -> Errors:
         """Draw the errors of instrument ``seed``, each evenly between the limits."""
         ranges = len(sheet.range_tops_a)
-        draw = _INSIDE * np.random.default_rng([sheet.salt, seed]).uniform(-1.0, 1.0, 2 * ranges + 4)
+        draw = np.random.default_rng([sheet.salt, seed]).uniform(-1.0, 1.0, 2 * ranges + 4)
         gains, offsets, (clock, vdd_set, vdd_read, temperature) = np.split(draw, [ranges, 2 * ranges])
         return cls(
             gains=tuple(float(value) for value in 1.0 + sheet.gain * gains),

@@ -72,6 +72,7 @@ def test_the_virtual_data_sheet_is_the_drivers(name: str) -> None:
     )
     assert sheet.vdd_set == spec.vdd_error
     assert sheet.vdd_read in (0.0, spec.vdd_error)
+    assert sheet.range_tops_a == tuple(each.top_a for each in spec.ranges)
     assert sheet.range_tops_a[-1] == spec.max_current_a
 
 
