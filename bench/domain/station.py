@@ -28,6 +28,7 @@ class Station:
 
     ``debug_probe`` is the unique id pyOCD lists the probe under; ``mcu_unique_id`` (24 hexadecimal digits), where given, binds the
     station to one chip, so that two identical boards are never confused. ``vdd_v`` is the supply asked of the current probe.
+    ``power_cycle`` is a command (its words) that takes the board's power away and gives it back, where the current probe cannot.
     """
 
     name: str
@@ -37,3 +38,4 @@ class Station:
     current_probe: CurrentProbeConfig | None
     mcu_unique_id: str | None = None
     vdd_v: float = 3.3
+    power_cycle: tuple[str, ...] = ()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import EnergyRun, Trace
-from bench.errors import OutputMismatch, ParameterError, VerifyError
+from bench.errors import (
+    CurrentProbeError,
+    DebugProbeError,
+    OutputMismatch,
+    ParameterError,
+    VerifyError,
+)
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range
@@ -96,12 +103,18 @@ class EnergyMeter:
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
         self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s, tail_s))
         release_s = under_test.run_detached(request)
+        reattach_timeout_s = trigger_timeout_s + 2 * duration_s
         try:
             capture = self._probe.collect()
-        finally:
-            # The core may still sleep, and a sleeping core need not answer the debug port.
+        except CurrentProbeError:
             under_test.sleep(sleep_s + EDGE_GUARD_S)
-            report = under_test.reattach(request, timeout_s=trigger_timeout_s + 2 * duration_s)
+            # A target that went astray is why the probe complains, and the better thing to say; a debug port that does not answer is not.
+            with suppress(DebugProbeError):
+                under_test.reattach(request, reattach_timeout_s)
+            raise
+        # The core may still sleep, and a sleeping core need not answer the debug port.
+        under_test.sleep(sleep_s + EDGE_GUARD_S)
+        report = under_test.reattach(request, reattach_timeout_s)
         if release_s > settings.settle_s:
             raise VerifyError(
                 f"the debug port was down only {release_s:.3g} s after the target had started; it settles for {settings.settle_s:.3g} s",

@@ -6,6 +6,7 @@
                                   +-- trace
                                   +-- result
                                   +-- uncertainty_term
+                       point --- event
 
 One run is written in one transaction, so that there is never a run with half of its values. Columns bear the names of the fields of
 ``bench.domain`` and are in SI units. The tables are created by the migrations alone; a test holds both together.
@@ -179,6 +180,10 @@ class RunRow(Base):
     detail: Mapped[str]
     bench_version: Mapped[str]
     environment: Mapped[dict[str, str]]
+    order_seed: Mapped[int | None]
+    order_position: Mapped[int | None]
+    attempts: Mapped[int]
+    sentinel: Mapped[bool]
 
 
 class CycleRow(Base):
@@ -280,3 +285,19 @@ class TermRow(Base):
     systematic: Mapped[bool]
     source: Mapped[str]
     degrees_of_freedom: Mapped[float | None]
+
+
+class EventRow(Base):
+    """A failure and what the bench did about it. It belongs to a point and not to a run: a repeated attempt leaves no run of its own."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index(None, "point_id"), Index(None, "at", "id"))
+
+    id: Mapped[Id]
+    at: Mapped[datetime]
+    point_id: Mapped[int] = mapped_column(Integer, ForeignKey("point.id"))
+    failure_class: Mapped[str]
+    action: Mapped[str]
+    attempt: Mapped[int]
+    cause: Mapped[str]
+    detail: Mapped[str]

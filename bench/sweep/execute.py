@@ -7,12 +7,14 @@ from typing import Protocol
 
 from bench.build import BuildCache, find_toolchain
 from bench.domain.measurement import Point, Run
-from bench.errors import BenchError, error_context
+from bench.errors import BenchError, StationQuarantined, StoreError, error_context
+from bench.measure.campaign import Campaign
 from bench.measure.image import Image, prepare
-from bench.measure.procedure import Narrator, Procedure, points, rejected
+from bench.measure.procedure import Narrator, points, rejected
 from bench.measure.settings import Settings
-from bench.measure.station import open_station
+from bench.measure.station import OpenStation
 from bench.store import Repository
+from bench.sweep.journal import Journal
 from bench.sweep.plan import ImagePlan
 
 
@@ -29,9 +31,11 @@ def execute(
 ) -> Iterator[Run]:
     """Measure ``plan`` and yield each run after it was recorded.
 
-    A failure that ends the image (build, probe, flash ...) is recorded as a rejected run of every point that was not reached, and then
-    raised. An interruption leaves what was recorded.
+    A run that drift invalidates later is yielded once more, rejected: the last run of a point counts. A failure that ends the image (it does
+    not build, the station is quarantined ...) is recorded as a rejected run of every point that was not reached, and then raised. An
+    interruption leaves what was recorded.
     """
+    journal = Journal(repository, listener)
     reached: set[str] = set()
     image: Image | None = None
     try:
@@ -39,16 +43,18 @@ def execute(
             listener.event(f"building {plan.work}")
             image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
             listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
-            with open_station(plan.station, plan.board, settings) as (under_test, meter):
-                for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():
+            with OpenStation(plan.station, plan.board, settings) as place:
+                for run in Campaign(place, image, settings, listener, journal.event).runs():
                     reached.add(run.point.clock.id)
-                    repository.record(run)
+                    journal.run(run)
                     listener.recorded(run)
                     yield run
     except BenchError as error:
+        cause = error.cause if isinstance(error, StationQuarantined) else error
         left = [point for point in _points(plan) if point.clock.id not in reached]
-        for point in left:
-            repository.record(rejected(point, image, error))
+        if not isinstance(error, StoreError):
+            for point in left:
+                journal.run(rejected(point, image, cause))
         listener.gave_up(len(left))
         raise
 
