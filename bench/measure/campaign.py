@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bench.domain.event import Action, Event
 from bench.domain.measurement import Point, Run, Verdict
-from bench.errors import BenchError, Drifted, StationQuarantined, UsageError, error_context
+from bench.errors import BenchError, CurrentProbeError, Drifted, StationQuarantined, UsageError, error_context
 from bench.measure.drift import Change, Sentinel, withdrawn
 from bench.measure.image import Image
 from bench.measure.order import draw_seed, shuffled
@@ -39,6 +39,7 @@ class Campaign:
         self._procedure: Procedure | None = None
         self._flashed = self._booted = False
         self._pending = Action.RETRY if place.connected else Action.RECONNECT
+        self._last: BenchError | None = None
         self._rejections: list[BenchError] = []
         self._condemned: list[BenchError] = []
 
@@ -97,6 +98,7 @@ class Campaign:
                 self._rejections.clear()
                 return replace(run, attempts=attempt)
             failures.append(error)
+            self._last = error
             action = choose(failures, self._place.rungs, self._condemned)
             self._tell(index, action, attempt, error)
             if action is Action.GIVE_UP:
@@ -137,7 +139,7 @@ class Campaign:
         elif pending is Action.CONNECT_UNDER_RESET:
             self._place.connect(Connect.UNDER_RESET)
         elif pending is Action.RECONNECT or not self._place.connected:
-            self._place.reconnect()
+            self._place.reconnect(current_probe=isinstance(self._last, CurrentProbeError))
         if self._procedure is None:
             place = self._place
             self._procedure = Procedure(

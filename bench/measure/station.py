@@ -83,10 +83,11 @@ class OpenStation(AbstractContextManager["OpenStation"]):
         self._under_test = None
         self._session.close()
 
-    def reconnect(self) -> None:
-        """Let go of everything and take it again."""
+    def reconnect(self, *, current_probe: bool) -> None:
+        """Take the debug port anew, and the current probe where that is asked for: letting go of it may cut the supply."""
         self.disconnect()
-        self._close_probe()
+        if current_probe:
+            self._close_probe()
         self.connect()
 
     def power_cycle(self) -> None:
