@@ -11,6 +11,7 @@ from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import EnergyRun, Trace
 from bench.errors import (
+    BenchError,
     CurrentProbeError,
     DebugProbeError,
     OutputMismatch,
@@ -102,7 +103,13 @@ class EnergyMeter:
         )
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
         self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s, tail_s))
-        release_s = under_test.run_detached(request)
+        try:
+            release_s = under_test.run_detached(request)
+        except BenchError:
+            # The probe is armed for a window that need not come: waiting in vain is what makes it ready again.
+            with suppress(CurrentProbeError):
+                self._probe.collect()
+            raise
         reattach_timeout_s = trigger_timeout_s + 2 * duration_s
         try:
             capture = self._probe.collect()

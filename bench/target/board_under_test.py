@@ -236,9 +236,10 @@ class BoardUnderTest:
             or report.word("state") != State.DONE
         ):
             raise MailboxCorrupt(
-                f"the target stopped at {self._where()} with magic {report.word('magic'):#010x}, state {report.word('state')}, "
-                f"command {report.word('done_sequence')} done; expected command {request.sequence}",
-                hint="the mailbox was overwritten, or the target was reset; run it again",
+                f"the target stopped at {self._where()} with magic {report.word('magic'):#010x} and state {report.word('state')}, "
+                f"expected {mailbox.MAGIC:#010x} and {int(State.DONE)}",
+                hint="the mailbox was overwritten, or the target was reset (a dip of the supply?)",
+                detail=f"command {report.word('done_sequence')} is done, expected {request.sequence}",
             )
         self._raise_target_error(report)
         return report

@@ -51,6 +51,8 @@ def open_board(station: Station, board: Board, connect: Connect = Connect.HALT) 
     try:
         session.open()
     except (exceptions.Error, OSError) as error:
+        if connect is Connect.UNDER_RESET:
+            _release_reset(session)
         kind = DebugProbeError if session.probe is not None and session.probe.is_open else DebugProbeUnavailable
         _close(session, station)
         raise kind(
@@ -66,6 +68,15 @@ def open_board(station: Station, board: Board, connect: Connect = Connect.HALT) 
         yield under_test
     finally:
         _close(session, station)
+
+
+def _release_reset(session: Session) -> None:
+    """Let the reset pin go, which a connection under reset that failed leaves low: the board would never start again."""
+    try:
+        if session.probe is not None and session.probe.is_open:
+            session.probe.assert_reset(False)
+    except (exceptions.Error, OSError) as error:
+        logger.info("releasing the reset pin: %s", error)
 
 
 def _close(session: Session, station: Station) -> None:

@@ -81,6 +81,7 @@ class Injector:
         self._hclk_hz = 0.0
         self._dip_at_s: float | None = None
         self._stuck = ""
+        self._is_off = False
         self.current_factor = 1.0
 
     def strikes(self, name: str) -> bool:
@@ -96,13 +97,13 @@ class Injector:
     def clock_changed(self, set_hclk: Callable[[float], None]) -> None:
         """The core clock may be another one."""
         hclk_hz = self._board.soc.clocks.hclk_hz
-        if hclk_hz == self._hclk_hz:
-            return
-        self._hclk_hz = hclk_hz
-        if self.strikes("clock_off"):
+        if hclk_hz != self._hclk_hz:
+            self._hclk_hz = hclk_hz
+            self._is_off = self.strikes("clock_off")
+            if self.strikes("hard_fault"):
+                self._board.cpu.system.pend(_HARD_FAULT)
+        if self._is_off:  # again and again: every write to the clock control sets the right clock
             set_hclk(hclk_hz * (1 + _CLOCK_ERROR))
-        if self.strikes("hard_fault"):
-            self._board.cpu.system.pend(_HARD_FAULT)
 
     def triggered(self) -> None:
         """The trigger pin rose."""
