@@ -214,9 +214,7 @@ class StationQuarantined(BenchError):
 
     def __init__(self, station: str, cause: BenchError, tried: str = "") -> None:
         after = f" (after: {tried})" if tried else ""
-        super().__init__(
-            f"station {station} is left out{after}: {cause.message}", hint=cause.hint, detail=cause.detail
-        )
+        super().__init__(f"station {station} is left out{after}: {cause.message}", hint=cause.hint, detail=cause.detail)
         self.cause = cause
 
 

@@ -66,13 +66,13 @@ class Campaign:
             if sentinel.due(last=not queue):
                 assert sentinel.index is not None
                 self._narrator.step(f"the sentinel again: {self._name(sentinel.index)}")
-                again = replace(
-                    self._measure(sentinel.index), order_seed=seed, order_position=position, sentinel=True
-                )
+                again = replace(self._measure(sentinel.index), order_seed=seed, order_position=position, sentinel=True)
                 position += 1
                 if again.verdict is Verdict.REJECTED:
                     sentinel.skip()
-                    self._tell(sentinel.index, Action.UNCONFIRMED, 1, Drifted(f"the sentinel point failed: {again.reason}"))
+                    self._tell(
+                        sentinel.index, Action.UNCONFIRMED, 1, Drifted(f"the sentinel point failed: {again.reason}")
+                    )
                     continue
                 yield again
                 found, suspects = sentinel.judge(again)
@@ -157,15 +157,19 @@ class Campaign:
             cause = self._rejections[-1]
             self._tell(index, Action.QUARANTINE, 1, cause)
             raise StationQuarantined(
-                self._place.station.name, cause, f"{len(self._rejections)} points in a row that the current probe ruined"
+                self._place.station.name,
+                cause,
+                f"{len(self._rejections)} points in a row that the current probe ruined",
             )
 
     def _tell(self, index: int, action: Action, attempt: int, error: BenchError) -> None:
-        event = Event.of(
-            self._points[index], action, attempt, error.failure_class, error.message, details(error)
-        )
+        event = Event.of(self._points[index], action, attempt, error.failure_class, error.message, details(error))
         self._log(event)
-        if action not in (Action.REJECT, Action.GIVE_UP, Action.QUARANTINE):  # the rejected run says it, or the error that is raised
+        if action not in (
+            Action.REJECT,
+            Action.GIVE_UP,
+            Action.QUARANTINE,
+        ):  # the rejected run says it, or the error that is raised
             self._narrator.event(str(event))
 
     def _narrate(self, index: int, found: list[Change]) -> None:

@@ -47,7 +47,9 @@ def changes(before: Result, after: Result, tolerance: float) -> list[Change]:
 
 def _random_relative(result: Result, quantity: str) -> float:
     """Return the standard uncertainty of ``quantity`` that is not shared by all points of the station, relative."""
-    return hypot(*(term.standard_relative for term in result.budget if term.quantity == quantity and not term.systematic))
+    return hypot(
+        *(term.standard_relative for term in result.budget if term.quantity == quantity and not term.systematic)
+    )
 
 
 class Sentinel:

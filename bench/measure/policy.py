@@ -63,11 +63,17 @@ RULES: dict[type[BenchError], Rule] = {
     BuildError: Rule((), _GIVE_UP, "the same sources give the same error"),
     UsageError: Rule((), _REJECT, "the request itself is wrong for this point"),
     DebugProbeError: Rule((_RECONNECT, _UNDER_RESET, _POWER_CYCLE), _QUARANTINE, "debug ports get stuck"),
-    DebugProbeUnavailable: Rule((_RECONNECT,), _QUARANTINE, "absent, or another program's: nothing is done to its board"),
+    DebugProbeUnavailable: Rule(
+        (_RECONNECT,), _QUARANTINE, "absent, or another program's: nothing is done to its board"
+    ),
     IdentifyError: Rule((), _QUARANTINE, "no retry turns one board into another; nothing is written to it"),
     FlashError: Rule((_RESET, _UNDER_RESET, _POWER_CYCLE), _QUARANTINE, "a supply dip heals, a worn sector does not"),
-    BootError: Rule((_RESET, _UNDER_RESET, _POWER_CYCLE), _QUARANTINE, "a watchdog or a lock-up may need the power cut"),
-    TargetError: Rule((_RESET, _UNDER_RESET, _POWER_CYCLE), _REJECT, "fault, time-out, mailbox: a glitch or the image", True),
+    BootError: Rule(
+        (_RESET, _UNDER_RESET, _POWER_CYCLE), _QUARANTINE, "a watchdog or a lock-up may need the power cut"
+    ),
+    TargetError: Rule(
+        (_RESET, _UNDER_RESET, _POWER_CYCLE), _REJECT, "fault, time-out, mailbox: a glitch or the image", True
+    ),
     VerifyError: Rule((_RESET, _POWER_CYCLE), _REJECT, "wrong twice alike is the image's or the clock's fault", True),
     CounterWrapped: Rule((), _REJECT, "the same window wraps again"),
     ProbeRangeError: Rule((), _REJECT, "the probe does not grow"),
@@ -88,9 +94,7 @@ def rule_for(error: BenchError) -> Rule:
     return Rule((), Action.REJECT, "unknown")
 
 
-def choose(
-    failures: Sequence[BenchError], available: Set[Action], condemned: Sequence[BenchError] = ()
-) -> Action:
+def choose(failures: Sequence[BenchError], available: Set[Action], condemned: Sequence[BenchError] = ()) -> Action:
     """Return what to do after ``failures``, those of one point in their order; the last one is the one to act upon.
 
     ``available`` are the rungs that the station has; ``condemned`` the failures that ended other points of the image.
@@ -99,7 +103,9 @@ def choose(
     rule = rule_for(last)
     if len(failures) >= MAX_ATTEMPTS or (rule.determinate and len(failures) > 1 and same(failures[-2], last)):
         return rule.end
-    if isinstance(last, OF_THE_IMAGE) and any(type(last) is type(known) and last.message == known.message for known in condemned):
+    if isinstance(last, OF_THE_IMAGE) and any(
+        type(last) is type(known) and last.message == known.message for known in condemned
+    ):
         return rule.end
     tried = sum(rule_for(failure) is rule for failure in failures[:-1])
     ladder = [action for action in rule.ladder if action in available]

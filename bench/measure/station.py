@@ -35,6 +35,7 @@ class OpenStation(AbstractContextManager["OpenStation"]):
         self.board = board
         self._settings = settings
         self._probe: CurrentProbe | None = None
+        self._feeding = False
         self._session = ExitStack()
         self._under_test: BoardUnderTest | None = None
 
@@ -64,18 +65,35 @@ class OpenStation(AbstractContextManager["OpenStation"]):
         can_cut = self.station.current_probe is not None or self.station.power_cycle
         return frozenset(everywhere | ({Action.POWER_CYCLE} if can_cut else set()))
 
+    def open_probe(self) -> None:
+        """Open the current probe, where there is one that is not open. Raises CurrentProbeError, ConfigurationError."""
+        config = self.station.current_probe
+        if config is None or self._probe is not None:
+            return
+        probe = create_probe(config.driver, config.url)
+        try:
+            probe.open()
+        except BaseException:
+            probe.close()
+            raise
+        self._probe, self._feeding = probe, False
+
+    def feed(self) -> None:
+        """Switch the supply on, where it is not. Raises what the current probe raises."""
+        self.open_probe()
+        if self._probe is None or self._feeding:
+            return
+        try:
+            self._probe.power_on(self.station.vdd_v)
+        except BaseException:
+            self._close_probe()
+            raise
+        self._feeding = True
+
     def connect(self, how: Connect = Connect.HALT) -> None:
         """Open the current probe where it is not, switch the supply on, and take the debug port. Raises what both raise."""
         self.disconnect()
-        config = self.station.current_probe
-        if config is not None and self._probe is None:
-            self._probe = create_probe(config.driver, config.url)
-            try:
-                self._probe.open()
-                self._probe.power_on(self.station.vdd_v)
-            except BaseException:
-                self._close_probe()
-                raise
+        self.feed()
         self._under_test = self._session.enter_context(open_board(self.station, self.board, how))
 
     def disconnect(self) -> None:
@@ -100,8 +118,8 @@ class OpenStation(AbstractContextManager["OpenStation"]):
             self._run_command()
         elif self._probe is not None:
             self._probe.power_off()
+            self._feeding = False
             self._wait(DISCHARGE_S)
-            self._probe.power_on(self.station.vdd_v)
         self.connect()
 
     def _run_command(self) -> None:
@@ -121,7 +139,9 @@ class OpenStation(AbstractContextManager["OpenStation"]):
             raise DebugProbeError(f"power cycle: {command}: {error}", hint=hint) from error
         if done.returncode != 0:
             raise DebugProbeError(
-                f"power cycle: {command} ended with {done.returncode}", hint=hint, detail=(done.stderr or done.stdout).strip()
+                f"power cycle: {command} ended with {done.returncode}",
+                hint=hint,
+                detail=(done.stderr or done.stdout).strip(),
             )
         self._wait(DISCHARGE_S)
 

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+
+from bench.errors import TargetError
+from bench.measure.policy import RULES
 
 CLOCKS_MHZ = (16, 64, 180)
 ORDER_SEED = 0
@@ -118,5 +122,18 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def policy_table() -> str:
+    """Return the rules as Markdown."""
+    lines = [
+        "| error | class | before the next attempts | then | twice alike ends it | why |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, rule in RULES.items():
+        name = "run" if kind is TargetError else kind.failure_class
+        ladder, twice = ", ".join(rule.ladder) or "nothing", "yes" if rule.determinate else ""
+        lines.append(f"| `{kind.__name__}` | {name} | {ladder} | {rule.end} | {twice} | {rule.why} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    print(table())
+    sys.stdout.write(f"{policy_table()}\n{table()}")

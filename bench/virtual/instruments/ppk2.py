@@ -134,7 +134,13 @@ class VirtualPpk2:
         self._streams += 1
         noise_seed = self._seed * 1_000_003 + self._streams
         self._stream = _Stream(
-            self._board, self._errors, self._constants, self._vdd_mv / 1e3, noise_seed, self._number, struck(self._faults)
+            self._board,
+            self._errors,
+            self._constants,
+            self._vdd_mv / 1e3,
+            noise_seed,
+            self._number,
+            struck(self._faults),
         )
 
     def _stale(self) -> None:
