@@ -13,7 +13,9 @@ from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFi
 def doctor(
     station: Annotated[
         str | None,
-        typer.Option(help="Also walk through a first measurement on this station: probes, supply, identity of the board, flash, trigger wire, current. A small image is flashed."),
+        typer.Option(
+            help="Also walk through a first measurement on this station: probes, supply, identity of the board, flash, trigger wire, current. A small image is flashed."
+        ),
     ] = None,
     as_json: Json = False,
     db: Db = DEFAULT_DB,

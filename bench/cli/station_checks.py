@@ -98,7 +98,9 @@ def _connect(place: OpenStation, board: Board) -> Finding:
         return Finding("microcontroller", False, error.message, error.hint)
     except BenchError as error:
         return Finding("debug probe", False, error.message, error.hint)
-    bound = "bound to it" if station.mcu_unique_id else "any chip may be there; bind the station to it with mcu_unique_id"
+    bound = (
+        "bound to it" if station.mcu_unique_id else "any chip may be there; bind the station to it with mcu_unique_id"
+    )
     return Finding(
         "microcontroller",
         True,

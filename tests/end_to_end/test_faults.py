@@ -24,7 +24,18 @@ from bench.measure.settings import Settings
 from bench.store import Store, open_store
 from bench.sweep.execute import execute
 from bench.sweep.plan import plan_image
-from tests.end_to_end.fault_cases import CASES, CLOCKS_MHZ, FIRST, ORDER_SEED, SECOND, SOMEWHERE, THIRD, Case, policy_table, table
+from tests.end_to_end.fault_cases import (
+    CASES,
+    CLOCKS_MHZ,
+    FIRST,
+    ORDER_SEED,
+    SECOND,
+    SOMEWHERE,
+    THIRD,
+    Case,
+    policy_table,
+    table,
+)
 
 BOARD = load_board("nucleo_f446ze")
 UNIQUE_ID = "virtual-nucleo_f446ze-faults"
