@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.console import out, print_json
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile
+
+if TYPE_CHECKING:
+    from bench.cli.station_checks import Finding
 
 
 def doctor(
@@ -27,7 +30,7 @@ def doctor(
     """
     from bench.cli.checks import findings  # late: it needs every room of the bench
 
-    found = []
+    found: list[Finding] = []
     if as_json:
         found.extend(findings(station, db, stations))
         print_json([{"check": f.what, "ok": f.ok, "text": f.text, "mend": f.mend} for f in found])

@@ -20,6 +20,7 @@ from bench.errors import (
 )
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
+from bench.measure.verify import refuse_wrap
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_range
 from bench.stats import ProbeAccuracy, window_stats
 from bench.target.board_under_test import BoardUnderTest
@@ -133,6 +134,7 @@ class EnergyMeter:
                 f"with the debugger attached it was {call.output_digest:#010x}",
                 hint="the supply may have dipped without the debugger's own: check the probe's wiring and range",
             )
+        refuse_wrap(capture.trigger_fall_s, clock.hclk_hz, 1, f"the window of {loops} calls")
         return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
 
     def _energy_run(self, capture: Capture, loops: int, window_cycles: int, loop_empty_cycles: int) -> EnergyRun:

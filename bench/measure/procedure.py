@@ -25,7 +25,7 @@ from bench.firmware.mailbox import Command, Report, Request
 from bench.measure.energy import Call, EnergyMeter
 from bench.measure.image import Image
 from bench.measure.settings import Settings
-from bench.measure.verify import Verifier
+from bench.measure.verify import Verifier, refuse_wrap
 from bench.stats import ProbeAccuracy, reduce
 from bench.target.board_under_test import BoardUnderTest
 
@@ -143,6 +143,9 @@ class Procedure:
         )
         self._narrator.step(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
         report = self._board.run(request, self._cycles_timeout_s(clock))
+        # One call for the stack, then those that warm up and those that count; the empty kernel's are too short to matter.
+        calls = 1 + settings.warmup + settings.repeats
+        refuse_wrap(self._board.elapsed_s, clock.hclk_hz, calls, f"{calls} calls of the kernel")
         confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
         self._verifier.check(output)

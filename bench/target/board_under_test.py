@@ -54,6 +54,7 @@ class BoardUnderTest:
         self._mailbox_address = 0
         self._diagnosed = 0
         self._locate: Locator = hex
+        self.elapsed_s = 0.0  # how long the last attached run took, at most, by a clock that does not wrap
         self._hclk_hz = self._next_hclk_hz = self._wire_hz = float("inf")
 
     # Memory
@@ -145,9 +146,11 @@ class BoardUnderTest:
     def run(self, request: Request, timeout_s: float) -> Report:
         """Run one command attached, and return the mailbox. Raises RunTimeout, TargetFault, VerifyError."""
         self._post(request)
+        started_s = self._time.monotonic()
         with pyocd_errors("starting the run"):
             self._target.resume()
         self._wait_halted(timeout_s, f"{request.command.name.lower()} run", RunTimeout)
+        self.elapsed_s = self._time.monotonic() - started_s
         return self._finished(request)
 
     def run_detached(self, request: Request) -> float:
