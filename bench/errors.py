@@ -10,8 +10,9 @@
      |   +- ToolchainMissing
      |   +- CompileError
      +- TargetError                     class "target"
-     |   +- DebugProbeError             class "connect": no debug probe, in use, or the connection broke
+     |   +- DebugProbeError             class "connect": the connection broke, or the target does not answer
      |   |   +- StationBusy             another bench measures there
+     |   |   +- DebugProbeUnavailable   no such debug probe, or another program holds it
      |   +- IdentifyError               class "identify": another MCU or board than the station says
      |   +- FlashError                  class "flash"
      |   +- BootError                   class "boot": the image does not come up
@@ -22,6 +23,8 @@
      |   +- OutputMismatch
      |   +- ClockUnconfirmed            the core clock is not what was asked for
      |   +- CounterWrapped              DWT->CYCCNT wrapped in the window
+     |   +- Drifted                     class "drift": the sentinel point, measured again, came out different
+     +- StationQuarantined              class "station": the ladder of recoveries did not help; leave this station out
      +- CurrentProbeError               class "probe"
      |   +- ProbeTimeout                no answer in time
      |   +- ProbeProtocolError          an answer that the protocol does not know
@@ -152,6 +155,10 @@ class StationBusy(DebugProbeError):
     """Another process measures on the station."""
 
 
+class DebugProbeUnavailable(DebugProbeError):
+    """No such debug probe, or another program holds it: whatever is tried on the board would be tried in vain, or on somebody else's."""
+
+
 class IdentifyError(TargetError):
     """The connected MCU is not the one the station describes."""
 
@@ -204,6 +211,26 @@ class ClockUnconfirmed(VerifyError):
 
 class CounterWrapped(VerifyError):
     """DWT->CYCCNT wrapped during the window (2^32 cycles)."""
+
+
+class Drifted(VerifyError):
+    """The sentinel point, measured again, came out different by more than its uncertainty allows."""
+
+    failure_class: ClassVar[str] = "drift"
+
+
+class StationQuarantined(BenchError):
+    """The station does not work and nothing the bench can do mends it: leave it out until somebody has looked at it.
+
+    ``cause`` is the first failure of the last series, which says what is wrong.
+    """
+
+    failure_class: ClassVar[str] = "station"
+
+    def __init__(self, station: str, cause: BenchError, tried: str = "") -> None:
+        after = f" (after: {tried})" if tried else ""
+        super().__init__(f"station {station} is left out{after}: {cause.message}", hint=cause.hint, detail=cause.detail)
+        self.cause = cause
 
 
 class CurrentProbeError(BenchError):

@@ -14,6 +14,7 @@ A station file:
           driver: lpm01a
           url: /dev/ttyACM1
         vdd: 3.3 V                                # optional; the board's nominal supply
+        power_cycle: uhubctl -l 1-1 -p 2 -a cycle # optional; a command that cuts the board's power and gives it back
 
 A virtual station with other settings than the built-in ones says ``virtual: true`` and has a name that starts with
 ``virtual-``. Hardware and virtual parts are never mixed within a station.
@@ -22,6 +23,7 @@ A virtual station with other settings than the built-in ones says ``virtual: tru
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +67,7 @@ class StationBlock(Block):
     mcu_unique_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{24}$"), AfterValidator(str.lower)] | None = None
     current_probe: CurrentProbeBlock | None = None
     vdd: Volt | None = None
+    power_cycle: Text | None = None
     virtual: bool = False
 
 
@@ -166,6 +169,10 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
             f"current probe {probe.url} does not fit a {'virtual' if block.virtual else 'hardware'} station",
             f"virtual current probes are at {VIRTUAL_SCHEME}...; hardware and virtual parts are never mixed",
         )
+    try:
+        command = tuple(shlex.split(block.power_cycle or ""))
+    except ValueError as error:
+        raise wrong("power_cycle", f"power_cycle is not a command: {error}", "close every quotation mark") from None
     board = load_board(block.board)
     vdd_v = board.vdd_v if block.vdd is None else block.vdd
     low_v, high_v = board.limits.vdd_range_v
@@ -182,6 +189,7 @@ def _station(file: YamlFile, index: int, block: StationBlock) -> Station:
         current_probe=CurrentProbeConfig(probe.driver, probe.url) if probe else None,
         mcu_unique_id=block.mcu_unique_id,
         vdd_v=vdd_v,
+        power_cycle=command,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,27 +12,16 @@ from bench.boards import board_names, load_board
 from bench.boards.stations import VIRTUAL_PREFIX, find_station
 from bench.build import BuildCache, find_toolchain
 from bench.cli.options import known_stations
+from bench.cli.station_checks import Finding, checklist
 from bench.clocktree import clock_table
 from bench.domain.primitives import workload
 from bench.domain.station import Source, Station
 from bench.errors import BenchError
 from bench.measure.image import prepare
-from bench.measure.settings import Settings
-from bench.measure.station import open_station
 from bench.probes.registry import probe_by_name
 from bench.store import open_store
 from bench.store.engine import parse_url, sqlite_path
 from bench.target.session import connected_probes
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check; ``mend`` is what to do where it is not ``ok``."""
-
-    what: str
-    ok: bool
-    text: str
-    mend: str = ""
 
 
 def findings(station: str | None, db: str, stations: Path) -> Iterator[Finding]:
@@ -52,7 +40,10 @@ def findings(station: str | None, db: str, stations: Path) -> Iterator[Finding]:
         yield from _station(configured)
     yield _check("database", lambda: _database(db))
     if station is not None:
-        yield _check(f"station {station}", lambda: _connect(find_station(known_stations(stations), station)))
+        try:
+            yield from checklist(find_station(known_stations(stations), station))
+        except BenchError as error:
+            yield Finding(f"station {station}", False, str(error), error.hint)
 
 
 def _check(what: str, look: Callable[[], str]) -> Finding:
@@ -146,10 +137,3 @@ def _database(db: str) -> str:
     with open_store(db) as store:
         counts = store.repository.counts()
         return f"{store.name}: {counts.points} points, {counts.accepted} accepted and {counts.rejected} rejected runs"
-
-
-def _connect(station: Station) -> str:
-    board = load_board(station.board)
-    with open_station(station, board, Settings()) as (under_test, meter):
-        probe = "no current probe" if meter is None else f"supplied by {meter.spec.model}"
-        return f"{board.product} answers, MCU unique id {under_test.unique_id()}, {probe}"

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench.domain.measurement import Run, Verdict
+from bench.domain.measurement import Point, Run, Verdict
 from bench.errors import BenchError
 from bench.units import format_si
 
@@ -66,8 +66,7 @@ class Progressing:
         self._points = points
         self._task = progress.add_task("starting", total=points) if progress is not None else None
         self._explained: set[str] = set()
-        self.accepted = 0
-        self.rejected = 0
+        self._verdicts: dict[Point, Verdict] = {}
 
     def event(self, text: str) -> None:
         """Show what was done: on the bar, or as a line of its own."""
@@ -82,13 +81,12 @@ class Progressing:
 
     def recorded(self, run: Run) -> None:
         """Show that ``run`` is in the database."""
-        if run.verdict is Verdict.ACCEPTED:
-            self.accepted += 1
-        else:
-            self.rejected += 1
+        if run.sentinel:
+            return  # an event told what it says
+        self._verdicts[run.point] = run.verdict
+        done = len(self._verdicts)
         if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task)
-        done = self.accepted + self.rejected
+            self._progress.update(self._task, completed=done)
         if run.verdict is Verdict.REJECTED:
             self._console.print(
                 f"[{done}/{self._points}] {run.point.clock.hclk_hz / 1e6:g} MHz [bold red]rejected[/] ({run.failure_class}): {escape(run.reason)}"
@@ -106,7 +104,6 @@ class Progressing:
 
     def gave_up(self, points: int) -> None:
         """Say that ``points`` points were not reached; the error that ended them follows."""
-        self.rejected += points
         self._console.print(f"{points} points not measured, recorded as rejected", markup=False)
 
 

@@ -13,7 +13,7 @@ from bench.boards.stations import find_station
 from bench.cli.console import err, out, print_json, progressing
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.lut import row
-from bench.domain.measurement import Run, Verdict
+from bench.domain.measurement import Point, Run, Verdict
 from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives import workload
 from bench.domain.primitives.base import CMSIS_NN
@@ -89,13 +89,15 @@ def run(
     from bench.store import open_store
     from bench.sweep.execute import execute
 
-    runs: list[Run] = []
+    latest: dict[Point, Run] = {}
     with open_store(db) as store:
         if not as_json:
             err().print(f"{work} on {place.name} ({place.source}), {len(plan.clocks)} clocks", markup=False)
         with progressing(len(plan.clocks)) as listener:
-            runs.extend(execute(plan, store.repository, settings, BuildCache.default(), listener))
+            for measured in execute(plan, store.repository, settings, BuildCache.default(), listener):
+                latest[measured.point] = measured
         name = store.name
+    runs = sorted(latest.values(), key=lambda measured: measured.point.clock.hclk_hz)
     accepted = [measured for measured in runs if measured.verdict is Verdict.ACCEPTED]
     if as_json:
         print_json([row_dict(row(measured)) for measured in accepted])

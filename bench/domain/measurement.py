@@ -159,7 +159,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement of one point. A rejected run says why in ``failure_class`` and ``reason`` and keeps what raw values there are."""
+    """One measurement of one point. A rejected run says why in ``failure_class`` and ``reason`` and keeps what raw values there are.
+
+    ``order_seed`` shuffled the points of the image, ``order_position`` (from 0) is where this one came; None where that is not known.
+    ``attempts`` is how often the point was tried, the last one included. ``sentinel``: measured again, to see whether the station drifts.
+    """
 
     point: Point
     measured_at: datetime
@@ -173,6 +177,10 @@ class Run:
     reason: str = ""
     detail: str = ""
     environment: tuple[tuple[str, str], ...] = field(default=())
+    order_seed: int | None = None
+    order_position: int | None = None
+    attempts: int = 1
+    sentinel: bool = False
 
     def __post_init__(self) -> None:
         if self.measured_at.tzinfo is None:

@@ -27,8 +27,9 @@ class Station:
     """One place to measure.
 
     ``debug_probe`` is the unique id pyOCD lists the probe under; ``mcu_unique_id`` (24 hexadecimal digits), where given, binds the
-    station to one chip, so that two identical boards are never confused. ``product``, ``serial`` and ``fixtures`` are for people: what is printed on the board, its
-    virtual serial port, what else is at the place. ``vdd_v`` is the supply asked of the current probe.
+    station to one chip, so that two identical boards are never confused. ``product``, ``serial`` and ``fixtures`` are for people: what is
+    printed on the board, its virtual serial port, what else is at the place. ``vdd_v`` is the supply asked of the current probe.
+    ``power_cycle`` is a command (its words) that takes the board's power away and gives it back, where the current probe cannot.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Station:
     fixtures: tuple[str, ...] = ()
     mcu_unique_id: str | None = None
     vdd_v: float = 3.3
+    power_cycle: tuple[str, ...] = ()

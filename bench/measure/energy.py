@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import EnergyRun, Trace
-from bench.errors import OutputMismatch, ParameterError, VerifyError
+from bench.errors import (
+    BenchError,
+    CurrentProbeError,
+    DebugProbeError,
+    OutputMismatch,
+    ParameterError,
+    VerifyError,
+)
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
+from bench.measure.verify import refuse_wrap
 from bench.probes.base import (
     Capture,
     CaptureRequest,
@@ -104,13 +113,25 @@ class EnergyMeter:
         )
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
         self._probe.arm(CaptureRequest(rate_hz, duration_s, trigger_timeout_s, tail_s, planned_s))
-        release_s = under_test.run_detached(request)
+        try:
+            release_s = under_test.run_detached(request)
+        except BenchError:
+            # The probe is armed for a window that need not come: waiting in vain is what makes it ready again.
+            with suppress(CurrentProbeError):
+                self._probe.collect()
+            raise
+        reattach_timeout_s = trigger_timeout_s + 2 * duration_s
         try:
             capture = self._probe.collect()
-        finally:
-            # The core may still sleep, and a sleeping core need not answer the debug port.
+        except CurrentProbeError:
             under_test.sleep(sleep_s + EDGE_GUARD_S)
-            report = under_test.reattach(request, timeout_s=trigger_timeout_s + 2 * duration_s)
+            # A target that went astray is why the probe complains, and the better thing to say; a debug port that does not answer is not.
+            with suppress(DebugProbeError):
+                under_test.reattach(request, reattach_timeout_s)
+            raise
+        # The core may still sleep, and a sleeping core need not answer the debug port.
+        under_test.sleep(sleep_s + EDGE_GUARD_S)
+        report = under_test.reattach(request, reattach_timeout_s)
         if release_s > settings.settle_s:
             raise VerifyError(
                 f"the debug port was down only {release_s:.3g} s after the target had started; it settles for {settings.settle_s:.3g} s",
@@ -122,6 +143,7 @@ class EnergyMeter:
                 f"with the debugger attached it was {call.output_digest:#010x}",
                 hint="the supply may have dipped without the debugger's own: check the probe's wiring and range",
             )
+        refuse_wrap(capture.trigger_fall_s, clock.hclk_hz, 1, f"the window of {loops} calls")
         return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
 
     def _energy_run(self, capture: Capture, loops: int, window_cycles: int, loop_empty_cycles: int) -> EnergyRun:

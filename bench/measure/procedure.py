@@ -1,7 +1,6 @@
-"""Measures one image on one station, clock by clock: attached for cycles, detached for energy.
+"""Measures the points of one image on a connected station: attached for cycles, detached for energy; each once.
 
-Every clock yields one ``Run``, accepted or rejected. What fails for one clock rejects that clock; what fails for the whole image (flashing, a
-probe that is gone) is raised after the runs so far have been yielded.
+What is done when that fails, and in which order points come, is ``campaign``'s business.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from bench.firmware.mailbox import Command, Report, Request
 from bench.measure.energy import Call, EnergyMeter
 from bench.measure.image import Image
 from bench.measure.settings import Settings
-from bench.measure.verify import Verifier
+from bench.measure.verify import Verifier, refuse_wrap
 from bench.stats import reduce
 from bench.target.board_under_test import BoardUnderTest
 
@@ -72,27 +71,33 @@ class Procedure:
         self._verifier = Verifier(image.work, image.firmware.layout, settings.seed)
 
     def runs(self) -> Iterator[Run]:
-        """Flash what differs, start the harness, and yield one run a clock.
+        """Unattended: flash what differs, start the harness, and yield one run a clock, in the clocks' order, nothing tried twice.
 
         Raises FlashError, BootError, DebugProbeError and ProbeDisconnected, after which no further clock can be measured.
         """
-        self._flash()
-        self._boot()
+        self.flash()
+        self.boot()
         for index, point in enumerate(points(self._station, self._image.board, self._image.work, self._image.clocks)):
             with error_context(self._station.name):
-                run = self._run(index, point)
+                run, error = self.attempt(index, point)
+                if isinstance(error, DebugProbeError | ProbeDisconnected):
+                    raise error
                 yield run
-                if run.verdict is Verdict.REJECTED:
-                    self._recover()
+                if error is not None:
+                    self._narrator.event("resetting the target after the failure")
+                    self.boot()
 
-    def _flash(self) -> None:
+    def flash(self) -> None:
+        """Flash what differs. Raises FlashError, DebugProbeError."""
         written = self._board.flash(self._image.segments)
         self._narrator.event(f"flashed {written} bytes" if written else "the flash already holds this image")
 
-    def _boot(self) -> None:
+    def boot(self) -> None:
+        """Reset, and start the harness; that clears whatever the target was doing. Raises BootError, DebugProbeError."""
         self._board.boot(self._image.mailbox_address, self._image.firmware.image_id, self._image.locate)
 
-    def _run(self, index: int, point: Point) -> Run:
+    def attempt(self, index: int, point: Point) -> tuple[Run, BenchError | None]:
+        """Measure ``point``, the image's clock ``index``, once. Returns an accepted run, or a rejected one and the error that ended it."""
         measured_at = datetime.now(UTC)
         cycle_run: CycleRun | None = None
         energy_run: EnergyRun | None = None
@@ -111,11 +116,9 @@ class Procedure:
                 oscillator_tolerance=self._image.board.limits.oscillator(point.clock.oscillator).tolerance_relative,
                 accuracy=self._meter.accuracy if self._meter is not None else None,
             )
-        except (DebugProbeError, ProbeDisconnected):
-            raise
         except BenchError as error:
-            return rejected(point, self._image, error, measured_at, cycle_run, energy_run)
-        return Run(
+            return rejected(point, self._image, error, measured_at, cycle_run, energy_run), error
+        run = Run(
             point=point,
             measured_at=measured_at,
             verdict=Verdict.ACCEPTED,
@@ -126,11 +129,7 @@ class Procedure:
             result=result,
             environment=environment(self._image),
         )
-
-    def _recover(self) -> None:
-        """Bring the harness back after a failed run; a reset clears whatever the target was doing."""
-        self._narrator.event("resetting the target after the failure")
-        self._boot()
+        return run, None
 
     def _count_cycles(self, index: int, clock: ClockConfiguration) -> tuple[Report, bytes]:
         settings = self._settings
@@ -144,6 +143,9 @@ class Procedure:
         )
         self._narrator.step(f"counting cycles at {clock.hclk_hz / 1e6:g} MHz")
         report = self._board.run(request, self._cycles_timeout_s(clock))
+        # One call for the stack, then those that warm up and those that count; the empty kernel's are too short to matter.
+        calls = 1 + settings.warmup + settings.repeats
+        refuse_wrap(self._board.elapsed_s, clock.hclk_hz, calls, f"{calls} calls of the kernel")
         confirm(self._image.firmware.clocks[index], report.words("clock_registers"))
         output = self._board.read(self._image.output_address, self._image.firmware.layout.output.size_bytes)
         self._verifier.check(output)

@@ -5,10 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from bench.domain.workload import Workload
-from bench.errors import OutputMismatch
+from bench.errors import CounterWrapped, OutputMismatch
 from bench.firmware import generator
 from bench.firmware.golden import golden
 from bench.firmware.layout import KernelLayout
+
+COUNTER_CYCLES = 2**32
+"""What DWT->CYCCNT holds (ARM DDI 0403E.e C1.8.8)."""
+CLOCK_MARGIN = 0.05
+"""A clock may be faster than planned by so much, and the host's or probe's slower, before a wrap goes unnoticed."""
+
+
+def refuse_wrap(seconds: float, hclk_hz: float, calls: int, what: str) -> None:
+    """Raise CounterWrapped where ``calls`` counted stretches in ``seconds``, by another clock than the core's, may each have been too long.
+
+    A count that wrapped is a plausible small number: only a clock that does not wrap can tell.
+    """
+    cycles = seconds * hclk_hz * (1 + CLOCK_MARGIN) / calls
+    if cycles >= COUNTER_CYCLES:
+        raise CounterWrapped(
+            f"{what} took {seconds:.4g} s, about {cycles:.3g} cycles at {hclk_hz / 1e6:g} MHz; the cycle counter wraps at 2^32",
+            hint="use a smaller workload or a slower clock; and for the energy window a shorter --window",
+        )
 
 
 class Verifier:

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from bench.domain.clock import ClockConfiguration
+from bench.domain.event import Action, Event
 from bench.domain.measurement import (
     CurrentStats,
     CycleRun,
@@ -30,6 +31,7 @@ from bench.store.models import (
     ClockRow,
     CycleRow,
     EnergyRow,
+    EventRow,
     ImageRow,
     ResultRow,
     RunRow,
@@ -94,6 +96,10 @@ def run_columns(run: Run) -> dict[str, Any]:
         "detail": run.detail,
         "bench_version": run.bench_version,
         "environment": environment,
+        "order_seed": run.order_seed,
+        "order_position": run.order_position,
+        "attempts": run.attempts,
+        "sentinel": run.sentinel,
     }
 
 
@@ -152,6 +158,11 @@ def trace_of(row: TraceRow) -> Trace:
 
 def _values(cls: type[Any], row: Base, *leave_out: str) -> dict[str, Any]:
     return {entry.name: getattr(row, entry.name) for entry in fields(cls) if entry.name not in leave_out}
+
+
+def event_of(row: EventRow, point: Point) -> Event:
+    """Return the event."""
+    return Event(row.at, point, row.failure_class, Action(row.action), row.attempt, row.cause, row.detail)
 
 
 def workload_of(row: WorkloadRow) -> Workload:
@@ -228,4 +239,8 @@ def run_of(
         reason=row.reason,
         detail=row.detail,
         environment=tuple(row.environment.items()),
+        order_seed=row.order_seed,
+        order_position=row.order_position,
+        attempts=row.attempts,
+        sentinel=row.sentinel,
     )

@@ -7,6 +7,7 @@
                                   +-- result
                                   +-- uncertainty_term
     imported_point     rows of look-up tables from elsewhere
+                       point --- event
 
 One run is written in one transaction, so that there is never a run with half of its values. Columns bear the names of the fields of
 ``bench.domain`` and are in SI units. The tables are created by the migrations alone; a test holds both together.
@@ -181,6 +182,10 @@ class RunRow(Base):
     detail: Mapped[str]
     bench_version: Mapped[str]
     environment: Mapped[dict[str, str]]
+    order_seed: Mapped[int | None]
+    order_position: Mapped[int | None]
+    attempts: Mapped[int]
+    sentinel: Mapped[bool]
 
 
 class CycleRow(Base):
@@ -313,3 +318,19 @@ class ImportedRow(Base):
     file_name: Mapped[str]
     file_sha256: Mapped[str]
     imported_at: Mapped[datetime]
+
+
+class EventRow(Base):
+    """A failure and what the bench did about it. It belongs to a point and not to a run: a repeated attempt leaves no run of its own."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index(None, "point_id"), Index(None, "at", "id"))
+
+    id: Mapped[Id]
+    at: Mapped[datetime]
+    point_id: Mapped[int] = mapped_column(Integer, ForeignKey("point.id"))
+    failure_class: Mapped[str]
+    action: Mapped[str]
+    attempt: Mapped[int]
+    cause: Mapped[str]
+    detail: Mapped[str]

@@ -8,12 +8,13 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Engine, Select, exists, func, select
+from sqlalchemy import Engine, Select, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, aliased
 
 from bench.domain.clock import ClockConfiguration
+from bench.domain.event import Event
 from bench.domain.measurement import CycleRun, ImageInfo, Point, Result, Run, Trace, Verdict
 from bench.domain.station import Source
 from bench.domain.workload import Workload
@@ -27,6 +28,7 @@ from bench.store.models import (
     ClockRow,
     CycleRow,
     EnergyRow,
+    EventRow,
     ImageRow,
     PointRow,
     ResultRow,
@@ -114,6 +116,39 @@ class Repository:
         """
         with database_errors(self._database), self._writing() as session, session.begin():
             return self._write(session, run)
+
+    def withdraw(self, number: int, run: Run) -> None:
+        """Give run ``number`` the verdict, class, reason and detail of ``run``, a rejected one, in one transaction. Raw values stay; the
+        result goes. Raises UnknownName.
+        """
+        with database_errors(self._database), self._writing() as session, session.begin():
+            self._withdraw(session, number, run)
+
+    def record_event(self, event: Event) -> None:
+        """Write ``event``, in one transaction."""
+        with database_errors(self._database), self._writing() as session, session.begin():
+            session.add(
+                EventRow(
+                    point_id=self._point(session, event.point),
+                    **{**mapping.columns_of(event, "point"), "action": str(event.action)},
+                )
+            )
+
+    def events(self, selection: Selection = _EVERYTHING, *, since: datetime | None = None) -> Iterator[Event]:
+        """Yield what went wrong and what was done about it, oldest first."""
+        statement = (
+            select(EventRow, StationRow, WorkloadRow, ClockRow)
+            .join(PointRow, PointRow.id == EventRow.point_id)
+            .join(StationRow, StationRow.id == PointRow.station_id)
+            .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+            .join(ClockRow, ClockRow.id == PointRow.clock_id)
+            .where(*selection.conditions())
+            .order_by(EventRow.at, EventRow.id)
+        )
+        if since is not None:
+            statement = statement.where(EventRow.at >= since)
+        with database_errors(self._database), Session(self._engine) as session:
+            yield from _Reader(session).events(statement)
 
     def runs(
         self,
@@ -236,14 +271,8 @@ class Repository:
 
     def _write(self, session: Session, run: Run) -> int:
         """Write ``run`` within the transaction of ``session``, and return its number."""
-        point = run.point
-        keys = {
-            "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
-            "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
-            "station_id": self._id(session, StationRow, mapping.station_columns(point)),
-        }
         row = RunRow(
-            point_id=self._id(session, PointRow, keys),
+            point_id=self._point(session, run.point),
             image_id=None if run.image is None else self._id(session, ImageRow, mapping.columns_of(run.image)),
             **mapping.run_columns(run),
         )
@@ -256,8 +285,25 @@ class Repository:
                 session.flush()
         return row.id
 
+    def _withdraw(self, session: Session, number: int, run: Run) -> None:
+        """Reject run ``number`` within the transaction of ``session``."""
+        row = session.get(RunRow, number)
+        if row is None:
+            raise UnknownName(f"there is no run {number} in {self._database}")
+        row.verdict, row.failure_class = str(run.verdict), run.failure_class
+        row.reason, row.detail = run.reason, run.detail
+        session.execute(delete(ResultRow).where(ResultRow.run_id == number))
+
     def _writing(self) -> Session:
         return Session(self._engine.execution_options(**WRITE))
+
+    def _point(self, session: Session, point: Point) -> int:
+        keys = {
+            "workload_id": self._id(session, WorkloadRow, mapping.workload_columns(point.workload)),
+            "clock_id": self._id(session, ClockRow, mapping.clock_columns(point.clock)),
+            "station_id": self._id(session, StationRow, mapping.station_columns(point)),
+        }
+        return self._id(session, PointRow, keys)
 
     def _id(self, session: Session, table: type[Any], columns: dict[str, Any]) -> int:
         """Return the id of the row of ``table`` with these columns, made if missing (by us, or by another process at the same time)."""
@@ -362,6 +408,11 @@ class _Reader:
                         None if result is None else mapping.result_of(result, budgets.get(row.id, [])),
                     ),
                 )
+
+    def events(self, statement: _Statement) -> Iterator[Event]:
+        """Yield events."""
+        for row, station, work, clock in self._stream(statement):
+            yield mapping.event_of(row, mapping.point_of(station, self._workload(work), self._clock(clock)))
 
     def _stream(self, statement: _Statement) -> Iterator[Any]:
         return iter(self._session.execute(statement.execution_options(yield_per=_CHUNK)))

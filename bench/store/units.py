@@ -129,11 +129,17 @@ class Units(Tables):
         with self.writing() as session:
             self._of(session, lease).done = done
 
-    def count(self, session: Session, lease: Lease, run: Run, run_id: int) -> Wish:
-        """Count a run of the unit within the transaction that records it, and return what is wanted next. Raises LeaseVoid."""
+    def count(self, session: Session, lease: Lease, run: Run, run_id: int, *, withdrawn: bool = False) -> Wish:
+        """Count a run of the unit within the transaction that records it, and return what is wanted next. Raises LeaseVoid.
+
+        ``withdrawn``: it was counted as accepted before, and is rejected now.
+        """
         unit = self._of(session, lease)
         clock = run.point.clock
         unit.starts = 0
+        if withdrawn and clock.id in unit.measured:
+            unit.measured = [measured for measured in unit.measured if measured != clock.id]
+            unit.done -= 1
         if run.verdict is Verdict.ACCEPTED and run.result is not None:
             unit.measured = [*unit.measured, clock.id]
             unit.done += 1
@@ -310,6 +316,10 @@ class LeasedRepository(Repository):
         number = super()._write(session, run)
         self.wish = self._units.count(session, self._lease, run, number)
         return number
+
+    def _withdraw(self, session: Session, number: int, run: Run) -> None:
+        super()._withdraw(session, number, run)
+        self.wish = self._units.count(session, self._lease, run, number, withdrawn=True)
 
 
 def _give_back(unit: UnitRow) -> None:

@@ -7,12 +7,14 @@ from typing import Protocol
 
 from bench.build import BuildCache, find_toolchain
 from bench.domain.measurement import Point, Run
-from bench.errors import BenchError, StoreError, error_context
+from bench.errors import BenchError, StationQuarantined, StoreError, error_context
+from bench.measure.campaign import Campaign
 from bench.measure.image import Image, prepare
-from bench.measure.procedure import Narrator, Procedure, points, rejected
+from bench.measure.procedure import Narrator, points, rejected
 from bench.measure.settings import Settings
-from bench.measure.station import open_station
+from bench.measure.station import OpenStation
 from bench.store import Repository
+from bench.sweep.journal import Journal
 from bench.sweep.plan import ImagePlan
 from bench.sweep.station_lock import station_lock
 
@@ -38,9 +40,10 @@ def execute(
 ) -> Iterator[Run]:
     """Measure ``plan`` and yield each run after it was recorded. Nobody else measures on its station meanwhile (StationBusy: somebody does).
 
-    ``builder`` gives the image, where it is built ahead; else it is built now. A failure that ends the image (build, probe, flash ...) is
-    recorded as a rejected run of every point that was not reached, and then raised; where the database fails, nothing more is recorded.
-    An interruption leaves what was recorded.
+    ``builder`` gives the image, where it is built ahead; else it is built now. A run that drift invalidates later is yielded once more,
+    rejected: the last run of a point counts. A failure that ends the image (it does not build, the station is quarantined ...) is recorded
+    as a rejected run of every point that was not reached, and then raised; where the database fails, nothing more is recorded. An
+    interruption leaves what was recorded.
     """
     with station_lock(plan.station):
         yield from _execute(plan, repository, settings, listener, builder or build_with(cache))
@@ -54,6 +57,7 @@ def build_with(cache: BuildCache) -> Builder:
 def _execute(
     plan: ImagePlan, repository: Repository, settings: Settings, listener: Listener, builder: Builder
 ) -> Iterator[Run]:
+    journal = Journal(repository, listener)
     reached: set[str] = set()
     image: Image | None = None
     try:
@@ -61,18 +65,18 @@ def _execute(
             listener.event(f"building {plan.work}")
             image = builder(plan)
             listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
-            with open_station(plan.station, plan.board, settings) as (under_test, meter):
-                for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():
+            with OpenStation(plan.station, plan.board, settings) as place:
+                for run in Campaign(place, image, settings, listener, journal.event).runs():
                     reached.add(run.point.clock.id)
-                    repository.record(run)
+                    journal.run(run)
                     listener.recorded(run)
                     yield run
-    except StoreError:
-        raise
     except BenchError as error:
+        cause = error.cause if isinstance(error, StationQuarantined) else error
         left = [point for point in _points(plan) if point.clock.id not in reached]
-        for point in left:
-            repository.record(rejected(point, image, error))
+        if not isinstance(error, StoreError):
+            for point in left:
+                journal.run(rejected(point, image, cause))
         listener.gave_up(len(left))
         raise
 

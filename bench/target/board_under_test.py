@@ -54,6 +54,7 @@ class BoardUnderTest:
         self._mailbox_address = 0
         self._diagnosed = 0
         self._locate: Locator = hex
+        self.elapsed_s = 0.0  # how long the last attached run took, at most, by a clock that does not wrap
         self._hclk_hz = self._next_hclk_hz = self._wire_hz = float("inf")
 
     # Memory
@@ -145,9 +146,11 @@ class BoardUnderTest:
     def run(self, request: Request, timeout_s: float) -> Report:
         """Run one command attached, and return the mailbox. Raises RunTimeout, TargetFault, VerifyError."""
         self._post(request)
+        started_s = self._time.monotonic()
         with pyocd_errors("starting the run"):
             self._target.resume()
         self._wait_halted(timeout_s, f"{request.command.name.lower()} run", RunTimeout)
+        self.elapsed_s = self._time.monotonic() - started_s
         return self._finished(request)
 
     def run_detached(self, request: Request) -> float:
@@ -236,9 +239,10 @@ class BoardUnderTest:
             or report.word("state") != State.DONE
         ):
             raise MailboxCorrupt(
-                f"the target stopped at {self._where()} with magic {report.word('magic'):#010x}, state {report.word('state')}, "
-                f"command {report.word('done_sequence')} done; expected command {request.sequence}",
-                hint="the mailbox was overwritten, or the target was reset; run it again",
+                f"the target stopped at {self._where()} with magic {report.word('magic'):#010x} and state {report.word('state')}, "
+                f"expected {mailbox.MAGIC:#010x} and {int(State.DONE)}",
+                hint="the mailbox was overwritten, or the target was reset (a dip of the supply?)",
+                detail=f"command {report.word('done_sequence')} is done, expected {request.sequence}",
             )
         self._raise_target_error(report)
         return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from pyocd.core import exceptions
 from pyocd.core.helpers import ConnectHelper
@@ -13,7 +14,7 @@ from pyocd.probe.debug_probe import DebugProbe
 
 from bench.domain.board import Board
 from bench.domain.station import Station
-from bench.errors import DebugProbeError, IdentifyError
+from bench.errors import DebugProbeError, DebugProbeUnavailable, IdentifyError
 from bench.target.board_under_test import BoardUnderTest
 from bench.target.probe_aids import has_own_time
 from bench.target.pyocd_errors import pyocd_errors
@@ -25,6 +26,13 @@ RESET_SETTLE_S = 0.1
 logger = logging.getLogger(__name__)
 
 
+class Connect(StrEnum):
+    """How the debug port is taken; the values are pyOCD's ``connect_mode``."""
+
+    HALT = "halt"
+    UNDER_RESET = "under-reset"
+
+
 def connected_probes() -> list[tuple[str, str]]:
     """Return (unique id, description) of every debug probe pyOCD sees, virtual ones too."""
     probes: list[DebugProbe] = ConnectHelper.get_all_connected_probes(blocking=False)
@@ -32,18 +40,22 @@ def connected_probes() -> list[tuple[str, str]]:
 
 
 @contextmanager
-def open_board(station: Station, board: Board) -> Iterator[BoardUnderTest]:
+def open_board(station: Station, board: Board, connect: Connect = Connect.HALT) -> Iterator[BoardUnderTest]:
     """Connect to the board of ``station``, halted and identified; let go of it at the end.
 
-    Raises DebugProbeError where the probe is missing, in use or does not connect, and IdentifyError where the MCU is not the described one.
+    Raises DebugProbeUnavailable where the probe is missing or in use, DebugProbeError where the target does not answer, and IdentifyError where
+    the MCU is not the described one.
     """
     register_targets()
-    session = _session(station, board)
+    session = _session(station, board, connect)
     try:
         session.open()
     except (exceptions.Error, OSError) as error:
-        session.close()
-        raise DebugProbeError(
+        if connect is Connect.UNDER_RESET:
+            _release_reset(session)
+        kind = DebugProbeError if session.probe is not None and session.probe.is_open else DebugProbeUnavailable
+        _close(session, station)
+        raise kind(
             f"cannot connect to {board.product} through probe {station.debug_probe}: {error}",
             hint="check power, cable and the IDD jumper; `bench doctor` looks at all of them; another program may hold the probe",
         ) from error
@@ -55,13 +67,33 @@ def open_board(station: Station, board: Board) -> Iterator[BoardUnderTest]:
             identify(under_test, station, board)
         yield under_test
     finally:
+        _close(session, station)
+
+
+def _release_reset(session: Session) -> None:
+    """Let the reset pin go, which a connection under reset that failed leaves low: the board would never start again."""
+    try:
+        if session.probe is not None and session.probe.is_open:
+            session.probe.assert_reset(False)
+    except (exceptions.Error, OSError) as error:
+        logger.info("releasing the reset pin: %s", error)
+
+
+def _close(session: Session, station: Station) -> None:
+    """Let go of the probe, also where the target cannot be told so any more."""
+    try:
+        session.close()
+    except (exceptions.Error, OSError) as error:
+        logger.info("closing the session on %s: %s", station.debug_probe, error)
+    probe = session.probe
+    if probe is not None and probe.is_open:
         try:
-            session.close()
+            probe.close()
         except (exceptions.Error, OSError) as error:
-            logger.warning("closing the session on %s: %s", station.debug_probe, error)
+            logger.warning("closing debug probe %s: %s", station.debug_probe, error)
 
 
-def _session(station: Station, board: Board) -> Session:
+def _session(station: Station, board: Board, connect: Connect) -> Session:
     probes = [
         p
         for p in ConnectHelper.get_all_connected_probes(blocking=False, unique_id=station.debug_probe)
@@ -69,7 +101,7 @@ def _session(station: Station, board: Board) -> Session:
     ]
     if not probes:
         known = ", ".join(uid for uid, _ in connected_probes()) or "none"
-        raise DebugProbeError(
+        raise DebugProbeUnavailable(
             f"debug probe {station.debug_probe} of station {station.name} is not connected",
             hint=f"pyOCD lists: {known}; `pyocd list` shows them",
         )
@@ -77,7 +109,7 @@ def _session(station: Station, board: Board) -> Session:
         probes[0],
         options={
             "target_override": board.pyocd_target,
-            "connect_mode": "halt",
+            "connect_mode": str(connect),
             "resume_on_disconnect": False,
             "smart_flash": True,
             "keep_unwritten": True,

@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import AccessFault, CoreTiming, Cpu, Memory, StopReason, allocate
+from bench.virtual.faults import Fault, Injector
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
 from bench.virtual.soc.identity import DBG_LOW_POWER
+from bench.virtual.soc.rcc import Rcc
 from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
 from bench.virtual.supply import TYPICAL, Activity, CurrentModel, Mix, OperatingState, model_of
@@ -74,6 +76,7 @@ class VirtualBoard:
         self._accounted_s = 0.0
         self._accounted_work = self.cpu.activity
         self._span_state: OperatingState | None = None
+        self.injector: Injector | None = None
         self.soc = bus.soc = chip(
             self.cpu,
             self._time,
@@ -85,6 +88,15 @@ class VirtualBoard:
             self._stop_core,
         )
         self._power_up()
+
+    def inject(self, faults: list[Fault]) -> None:
+        """Misbehave in these ways from now on."""
+        if not faults:
+            return
+        self.injector = injector = Injector(self, faults)
+        self.soc.worn = injector.worn
+        if isinstance(self.soc.rcc, Rcc):
+            self.soc.rcc.hse_present = lambda: not injector.strikes("hse_absent")
 
     # What instruments see
 
@@ -144,6 +156,8 @@ class VirtualBoard:
             if self._powered and not was_powered:
                 self._power_up()
             elif was_powered and not self._powered:
+                if self.injector is not None:
+                    self.injector.supply_cut()
                 self._port_powered = False
                 for pin in self.soc.ports.values():
                     pin.reset()
@@ -195,6 +209,12 @@ class VirtualBoard:
 
     def _pass(self, until_s: float) -> None:
         """Let time pass up to ``until_s`` at the most: one stretch of running, sleeping or standing still."""
+        if self.injector is not None and (dip_s := self.injector.dips()) is not None:
+            volts = self.vdd_v
+            self.set_supply(None)
+            self._skip(self.time_s + dip_s)
+            self.set_supply(volts)
+            return
         if self._is_still():
             event_s = self.soc.next_event_s if self._powered else None
             self._skip(min(until_s, event_s) if event_s is not None else until_s)
@@ -273,6 +293,8 @@ class VirtualBoard:
         else:
             self._activity = Activity.SLEEP if self.cpu.sleeping else Activity.RUN
         self._span_state = self.state
+        if self.injector is not None and self._powered:
+            self.injector.clock_changed(self._time.set_hclk)
 
     def _account(self) -> None:
         """Book the span since the last account: its state did not change, and the core's counters say what it did."""
@@ -284,11 +306,16 @@ class VirtualBoard:
             mix = Mix.of(done)
         self._accounted_work = work
         current_a = 0.0 if self._span_state is None else self._model.current_a(self._span_state, mix)
+        if self.injector is not None:
+            current_a *= self.injector.current_factor
         self._timeline.append(self._accounted_s, now_s, current_a)
         self._accounted_s = now_s
 
     def _pin_changed(self, pin: str, level: bool) -> None:
         self._timeline.add_level(pin, self.time_s, level)
+        if self.injector is not None and level and pin == self.trigger_pin:
+            self._account()
+            self.injector.triggered()
 
     # What the debug probe sees
 
@@ -298,6 +325,8 @@ class VirtualBoard:
             self._account()
             self._port_powered = powered
             self._state_changed()
+            if powered and self.injector is not None:
+                self.injector.port_powered()
 
     def note_wire_clock(self, wire_hz: float) -> None:
         """An access comes with the SWD clock at ``wire_hz``: above the core clock, silicon may answer nothing but WAIT."""
@@ -315,6 +344,8 @@ class VirtualBoard:
             self._account()
             self._reset_held = asserted
             if asserted:
+                if self.injector is not None:
+                    self.injector.reset_pulled()
                 self.soc.system_reset(software=False)
             else:
                 self.soc.core_reset()

@@ -42,6 +42,9 @@ class DebugPort:
         if not self._board.powered:
             self._ctrl_stat = self._select = 0
             raise exceptions.TransferError(f"{self._board.unique_id} does not answer: it has no supply")
+        if self._board.injector is not None and self._board.injector.port_is_dumb:
+            self._ctrl_stat = self._select = 0
+            raise exceptions.TransferError(f"{self._board.unique_id}: no acknowledge on SWD")
 
     def read_dp(self, address: int) -> int:
         """Read a DP register; ``address`` 0, 4, 8, 12."""

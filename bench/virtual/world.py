@@ -121,16 +121,19 @@ def _power_on(unique_id: str, model: BoardModel) -> _Live:
     # Late: these bring the emulator.
     from bench.boards import load_board  # noqa: PLC0415
     from bench.virtual.board import VirtualBoard  # noqa: PLC0415
+    from bench.virtual.faults import faults_of  # noqa: PLC0415
     from bench.virtual.soc.mcus import MCUS  # noqa: PLC0415
 
     parts = MCUS[model.mcu]
     pin = load_board(model.name).trigger_pin
+    faults = faults_of(unique_id, str(state_dir()))
     file = _open_flash(unique_id, model.flash_bytes)
     try:
         data = mmap.mmap(file.fileno(), model.flash_bytes)
         board = VirtualBoard(
             unique_id, data, parts.timing(), trigger_pin=f"P{pin.port}{pin.pin}", model=parts.current(), chip=parts.chip
         )
+        board.inject(faults)
     except BaseException:
         file.close()
         raise

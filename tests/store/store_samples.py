@@ -145,7 +145,17 @@ moments = st.builds(
     st.sampled_from([UTC, timezone(timedelta(hours=-7))]),
 )
 environments = st.dictionaries(names, texts, max_size=4).map(lambda found: tuple(found.items()))
-common = {"point": points, "measured_at": moments, "bench_version": texts, "detail": texts, "environment": environments}
+common = {
+    "point": points,
+    "measured_at": moments,
+    "bench_version": texts,
+    "detail": texts,
+    "environment": environments,
+    "order_seed": st.none() | counts,
+    "order_position": st.none() | counts,
+    "attempts": counts,
+    "sentinel": st.booleans(),
+}
 accepted = st.builds(
     Run,
     verdict=st.just(Verdict.ACCEPTED),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import create_engine, text
 
+from bench.domain.event import Action, Event
 from bench.domain.lut import row
 from bench.domain.measurement import Run, Verdict
 from bench.domain.station import Source
@@ -211,3 +212,24 @@ def test_two_stores_write_to_one_database(store: Store, url: str) -> None:
         ]
     assert len(set(numbers)) == 4
     assert store.repository.counts().points == 1
+
+
+def test_events_come_back_as_they_were_and_in_their_order(store: Store) -> None:
+    later = Event(NOON + timedelta(minutes=1), a_point(), "run", Action.RECOVERED, 2, "it was\0this", "more")
+    first = Event(NOON, BOARD_B, "probe", Action.POWER_CYCLE, 1, "samples lost")
+    for event in (later, first):
+        store.repository.record_event(event)
+    assert list(store.repository.events()) == [first, replace(later, cause="it was\\x00this")]
+    assert list(store.repository.events(Selection(stations=("bench-2",)))) == [first]
+    assert list(store.repository.events(since=later.at)) == [replace(later, cause="it was\\x00this")]
+
+
+def test_a_withdrawn_run_keeps_its_raw_values_and_loses_its_result(store: Store) -> None:
+    number = store.repository.record(a_run())
+    late = replace(a_run(), verdict=Verdict.REJECTED, result=None, failure_class="drift", reason="it drifted")
+    store.repository.withdraw(number, late)
+    assert store.repository.run(number, trace=True) == late
+    assert list(store.repository.latest_accepted()) == []
+    assert store.check().problems == ()
+    with pytest.raises(UnknownName):
+        store.repository.withdraw(number + 1, late)

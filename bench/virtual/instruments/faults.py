@@ -17,13 +17,43 @@ FAULTS = {
 _OLD_NAMES = {"mute": "silent", "lost": "lost_samples"}
 
 
-def parse_faults(text: str) -> frozenset[str]:
-    """Return the faults in ``text``, names parted by commas; empty: none. Raises ValueError for a name that is none."""
-    names = {name.strip() for name in text.split(",")} - {""}
-    found = frozenset(_OLD_NAMES.get(name, name) for name in names)
-    if unknown := found - FAULTS.keys():
+class FaultSet(frozenset[str]):
+    """Faults, some of which occur only so many times: ``left`` tells how often, by name."""
+
+    def __new__(cls, names: frozenset[str], left: dict[str, int]) -> FaultSet:
+        made = super().__new__(cls, names)
+        made.left = left
+        return made
+
+    left: dict[str, int]
+
+
+def struck(faults: frozenset[str]) -> frozenset[str]:
+    """Return those of ``faults`` that strike the acquisition that begins; that uses up one of the times they have."""
+    if not isinstance(faults, FaultSet):
+        return faults
+    now = frozenset(name for name in faults if faults.left.get(name) != 0)
+    for name in now & faults.left.keys():
+        faults.left[name] -= 1
+    return now
+
+
+def parse_faults(text: str) -> FaultSet:
+    """Return the faults in ``text``, names parted by commas, each with ``*N`` where it strikes N acquisitions only; empty: none.
+
+    Raises ValueError for a name that is none, and for a number that is none.
+    """
+    left: dict[str, int] = {}
+    names = set()
+    for word in {name.strip() for name in text.split(",")} - {""}:
+        name, star, times = word.partition("*")
+        name = _OLD_NAMES.get(name, name)
+        names.add(name)
+        if star:
+            left[name] = int(times)
+    if unknown := names - FAULTS.keys():
         raise ValueError(f"unknown faults {sorted(unknown)}, known: {', '.join(FAULTS)}")
-    return found
+    return FaultSet(frozenset(names), left)
 
 
 class Line:

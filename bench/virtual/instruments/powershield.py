@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from bench.virtual.instruments.acquisition import Acquisition, Settings, stale_samples
 from bench.virtual.instruments.encode import AsciiEncoder, BinaryEncoder, Encoder
+from bench.virtual.instruments.faults import struck
 from bench.virtual.instruments.frontend import DataSheet, Errors, FrontEnd
 from bench.virtual.instruments.wiring import Board, UnpluggedError
 
@@ -265,7 +266,7 @@ class VirtualPowerShield:
             self._encoder(),
             FrontEnd(self._board, self.sheet, self._errors, true_period_s, noise_seed),
             true_period_s,
-            self._faults,
+            struck(self._faults),
         )
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.virtual.instruments.faults import struck
 from bench.virtual.instruments.frontend import DataSheet, Errors, FrontEnd
 from bench.virtual.instruments.ppk2_codes import Constants, words
 from bench.virtual.instruments.wiring import Board, UnpluggedError
@@ -133,7 +134,13 @@ class VirtualPpk2:
         self._streams += 1
         noise_seed = self._seed * 1_000_003 + self._streams
         self._stream = _Stream(
-            self._board, self._errors, self._constants, self._vdd_mv / 1e3, noise_seed, self._number, self._faults
+            self._board,
+            self._errors,
+            self._constants,
+            self._vdd_mv / 1e3,
+            noise_seed,
+            self._number,
+            struck(self._faults),
         )
 
     def _stale(self) -> None:

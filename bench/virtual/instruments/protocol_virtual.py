@@ -6,6 +6,7 @@ pyserial imports a module ``protocol_<scheme>`` from the packages in ``serial.pr
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from serial.serialutil import PortNotOpenError, SerialBase, SerialException
 
 from bench.errors import BenchError
-from bench.virtual.instruments.faults import Line, parse_faults
+from bench.virtual.instruments.faults import FaultSet, Line, parse_faults
 from bench.virtual.instruments.lpm01a import VirtualLpm01a
 from bench.virtual.instruments.ppk2 import VirtualPpk2
 from bench.virtual.instruments.stlink_v3pwr import VirtualStlinkV3Pwr
@@ -52,6 +53,15 @@ def release_board(unique_id: str) -> None:
     release(unique_id)
 
 
+_counted: dict[tuple[str, str], FaultSet] = {}
+
+
+def _faults(text: str, url: str) -> FaultSet:
+    """Return the faults in ``text``. What was used up of those that are counted stays used up, however often the port is opened."""
+    faults = parse_faults(text)
+    return _counted.setdefault((url, os.environ.get("BENCH_VIRTUAL_STATE", "")), faults) if faults.left else faults
+
+
 class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
     """The host end of a virtual port."""
 
@@ -83,7 +93,7 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
             seed = int(query.get("seed", ["0"])[0])
             if seed < 0:
                 raise ValueError(f"seed {seed} is negative")
-            faults = parse_faults(",".join(value for key in _FAULT_KEYS for value in query.get(key, [])))
+            faults = _faults(",".join(value for key in _FAULT_KEYS for value in query.get(key, [])), self.port or "")
             board = acquire_board(url.netloc)
         except (LookupError, ValueError, BenchError) as error:
             raise SerialException(f"{self.port!r}: {error}") from error

@@ -148,7 +148,13 @@ class Rcc:
         self._changed()
         return stored
 
+    hse_present: Callable[[], bool] = staticmethod(lambda: True)
+    """Whether the clock reaches OSC_IN."""
+
     def _hse_start(self, now_s: float, cr: int) -> float | None:
+        if not self.hse_present():
+            self._diagnoses.note("RCC_CR.HSEON, but no clock comes in at OSC_IN; HSERDY never comes (RM0390 6.2.1)")
+            return None
         if not cr & _HSEBYP:
             self._diagnoses.note(
                 "RCC_CR.HSEON without HSEBYP: the board has no crystal, 8 MHz come from the ST-LINK; HSERDY never comes (RM0390 6.2.1)"

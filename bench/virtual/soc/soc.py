@@ -108,6 +108,9 @@ class Soc(ABC):
     dbgmcu: Peripheral
     clocks: Clocks
 
+    worn: Callable[[int, int], int] = staticmethod(lambda _, value: value)
+    """What the flash keeps of a value that is programmed at an address; a worn-out cell keeps less."""
+
     def __init__(self, core: Core, time: VirtualClock, diagnoses: Diagnoses, board_id: str, vdd_v: Callable[[], float],
                  changed: Callable[[], None], on_level: Callable[[str, bool], None], rescheduled: Callable[[], None]) -> None:  # fmt: skip
         self._core = core
@@ -183,7 +186,8 @@ class Soc(ABC):
         mcu = self.mcu
         for base in (mcu.flash_base, *mcu.flash_aliases):
             if base <= address < base + mcu.flash_bytes:
-                self.flash.program(address - base + mcu.flash_base, size, value)
+                at = address - base + mcu.flash_base
+                self.flash.program(at, size, self.worn(at, value))
                 return
         self._peripheral(address).write(address, size, value)
 
