@@ -101,30 +101,32 @@ def _image(
     ahead: BuildAhead,
 ) -> tuple[str, str] | None:
     """Measure one image. Return class and reason where it failed for the station's sake, None where it did not."""
-    runs: list[tuple[str, str]] = []
-    reached: set[str] = set()
+    runs: dict[str, Run] = {}
     try:
         for run in execute(plan, repository, settings, cache, listener, ahead.take):
-            reached.add(run.point.clock.id)
-            runs.append((run.failure_class, run.reason))
-            _count(tally, run)
+            _count(tally, run, runs.get(run.point.clock.id))
+            runs[run.point.clock.id] = run
     except (StoreError, StationBusy):
         raise
     except BenchError as error:
         for clock in plan.clocks:
-            if clock.id not in reached:
+            if clock.id not in runs:
                 point = f"{plan.station.name}, {plan.work}, {clock.hclk_hz / 1e6:g} MHz ({clock.id})"
                 tally.rejected.append(Rejected(point, error.failure_class, error.message))
         listener.failed(plan, error)
         if error.failure_class in STATION_CLASSES | FATAL_CLASSES:
             return error.failure_class, error.message
         return None
-    if runs and all(failure_class in STATION_CLASSES for failure_class, _ in runs):
-        return runs[0]
+    if runs and all(run.failure_class in STATION_CLASSES for run in runs.values()):
+        first = next(iter(runs.values()))
+        return first.failure_class, first.reason
     return None
 
 
-def _count(tally: Tally, run: Run) -> None:
+def _count(tally: Tally, run: Run, earlier: Run | None) -> None:
+    """Count ``run``; ``earlier`` is what was said of the same point before, and is withdrawn now."""
+    if earlier is not None and earlier.verdict is Verdict.ACCEPTED:
+        tally.accepted -= 1
     if run.verdict is Verdict.ACCEPTED:
         tally.accepted += 1
     else:
