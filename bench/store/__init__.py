@@ -5,8 +5,23 @@ with open_store("sqlite:///measurements.db") as store:
 """
 
 from bench.store.check import Report
+from bench.store.overview import Failure, Origin, Overview, StationConditions
 from bench.store.repository import Counts, Known, Repository, StoredRun
 from bench.store.selection import Selection
 from bench.store.store import Store, Upgrade, open_store
 
-__all__ = ["Counts", "Known", "Report", "Repository", "Selection", "Store", "StoredRun", "Upgrade", "open_store"]
+__all__ = [
+    "Counts",
+    "Failure",
+    "Known",
+    "Origin",
+    "Overview",
+    "Report",
+    "Repository",
+    "Selection",
+    "StationConditions",
+    "Store",
+    "StoredRun",
+    "Upgrade",
+    "open_store",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement
 
@@ -29,6 +30,10 @@ class Selection:
             "source": tuple(map(str, self.sources)),
         }
         return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts.items() if values) or "everything"
+
+    def narrowed(self, sources: Iterable[str]) -> Selection:
+        """Return the selection of these sources alone."""
+        return replace(self, sources=tuple(map(Source, sources)))
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the SQL conditions; the statement has to join ``station`` and ``workload``."""
