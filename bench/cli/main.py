@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, db, doctor, export, report, run
+from bench.cli import catalogue, db, doctor, export, plot, report, run
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(export.export)
 app.command()(report.report)
+app.command()(plot.plot)
 app.command()(catalogue.boards)
 app.command()(catalogue.primitives)
 app.command()(catalogue.stations)
