@@ -86,8 +86,8 @@ def _plain(text: str) -> str:
 
 
 def _draw(axes: Any, plot: Plot) -> None:
-    x_scale, x_unit = scale_of((x for curve in plot.curves for x in curve.x), plot.x.unit)
-    y_scale, y_unit = scale_of((y for curve in plot.curves for y in curve.y), plot.y.unit)
+    x_scale, x_unit = scale_of((x for curve in plot.curves for x in curve.x), plot.x.unit, log=plot.x.log)
+    y_scale, y_unit = scale_of((y for curve in plot.curves for y in curve.y), plot.y.unit, log=plot.y.log)
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
     axes.grid(visible=True, which="major", color=GRID, linewidth=0.6)
@@ -180,6 +180,7 @@ def _rows(axes: Any, plot: Plot) -> None:
 
 def _zones(axes: Any, plot: Plot, x_scale: float) -> None:
     """Mark where the regulator changes (lines with the new level) and how many wait states there are (a row of digits above)."""
+    axes.set_xlim(axes.get_xlim())
     regulators = [zone for zone in plot.zones if zone.kind is StepKind.REGULATOR]
     transform = axes.get_xaxis_transform()
     for before, after in pairwise(regulators):
@@ -200,8 +201,10 @@ def _zones(axes: Any, plot: Plot, x_scale: float) -> None:
                 zorder=1,
             )
     waits = [zone for zone in plot.zones if zone.kind is StepKind.WAIT_STATES]
+    left, right = axes.get_xlim()
     for zone in waits:
-        start, end = zone.start / x_scale, zone.end / x_scale
+        start = left if zone is waits[0] else zone.start / x_scale
+        end = right if zone is waits[-1] else zone.end / x_scale
         middle = math.sqrt(start * end) if plot.x.log else (start + end) / 2
         axes.annotate(
             zone.label, (middle, 1.0), xycoords=transform, xytext=(0, 2), textcoords="offset points", ha="center", fontsize=6.5, color=MUTED

@@ -119,16 +119,17 @@ def plot(group: Group, samples: Sequence[Sequence[Sample]], quantity: Quantity) 
     if not curves:
         return None
     everything = [point for points in samples for point in points]
+    together = len({series.place for series in group.series}) == 1
     return Plot(
         name=file_stem(
             f"{quantity.name}-over-clock", group.primitive, group.variant, group.place.station, group.place.source
         ),
-        title=f"{group.primitive} {group.variant}".rstrip() + f" on {group.place.label}",
+        title=f"{group.primitive} {group.variant}".rstrip() + (f" on {group.place.label}" if together else ""),
         source=group.place.source,
         x=Axis("core clock", "Hz", is_wide(point.clock_hz for point in everything)),
         y=Axis(quantity.title, quantity.unit, is_wide(y for curve in curves for y in curve.y)),
         curves=tuple(curves),
-        zones=zones(everything),
+        zones=zones(everything) if together else (),
     )
 
 

@@ -17,7 +17,7 @@ from bench.report.plot import Axis, Curve, Plot, StepKind
 from bench.report.text import scale_of
 
 WIDTH, HEIGHT = 400.0, 262.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 8.0, 20.0, 42.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 20.0, 42.0
 ROW_HEIGHT, ROW_LEFT = 19.0, 150.0
 _MARGIN = 0.035  # of an axis, beyond the outermost values
 
@@ -64,7 +64,7 @@ class _Scale:
     ) -> None:
         self._log = axis.log
         low, high = min(values), max(values)
-        factor, self.unit = scale_of(values, axis.unit)
+        factor, self.unit = scale_of(values, axis.unit, log=axis.log)
         first, last = self._of(low), self._of(high)
         if from_zero and not axis.log and low >= 0:
             first = 0.0
@@ -127,7 +127,7 @@ def page_svg(plot: Plot) -> str:
             parts.append(
                 f'<path class="level" d="M{x(ends[0]):.1f} {y(ends[0]):.1f}L{x(ends[1]):.1f} {y(ends[1]):.1f}"/>'
             )
-    parts += _zones(plot, x, bottom)
+    parts += _zones(plot, x, left, bottom)
     parts += [_curve(curve, x, place) for curve in plot.curves]
     label = escape(
         f"{plot.title}: {plot.y.quantity or plot.x.quantity} over {plot.x.quantity}, {plot.source}", quote=True
@@ -202,7 +202,7 @@ def _upright(text: str, x: float) -> str:
     return f'<text class="z" transform="translate({x:.1f} {TOP + 3})rotate(-90)">{escape(text)}</text>'
 
 
-def _zones(plot: Plot, x: _Scale, bottom: float) -> list[str]:
+def _zones(plot: Plot, x: _Scale, left: float, bottom: float) -> list[str]:
     """Mark where the regulator changes (lines with the new level), and how many wait states there are (digits above)."""
     parts = []
     for before, after in pairwise(zone for zone in plot.zones if zone.kind is StepKind.REGULATOR):
@@ -212,7 +212,8 @@ def _zones(plot: Plot, x: _Scale, bottom: float) -> list[str]:
             parts.append(_upright(before.label, at - 3))
     waits = [zone for zone in plot.zones if zone.kind is StepKind.WAIT_STATES]
     for index, zone in enumerate(waits):
-        middle = (x(zone.start) + x(zone.end)) / 2
+        start = x(zone.start) if index else left
+        middle = (start + (x(zone.end) if index < len(waits) - 1 else WIDTH - RIGHT)) / 2
         parts.append(f'<text class="w" x="{middle:.1f}" y="{TOP - 5}">{escape(zone.label)}</text>')
         if index:
             parts.append(f'<path class="axis" d="M{x(zone.start):.1f} {TOP - 12}v9"/>')

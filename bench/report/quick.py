@@ -178,5 +178,5 @@ def _how(series: Sequence[Series]) -> str:
 
 def _where(series: Sequence[Series]) -> str:
     place = series[0].place
-    where = place.label if len({one.place for one in series}) == 1 else count(len({s.place for s in series}), "place")
+    where = place.label if len({one.place for one in series}) == 1 else count(len({s.place for s in series}), "board")
     return f"{where} ({', '.join(sorted({one.place.source for one in series}))})"

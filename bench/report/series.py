@@ -271,13 +271,13 @@ def workload_label(series: Series, names: list[str]) -> str:
 def labels(series: list[Series]) -> list[str]:
     """Return what tells each of ``series`` from the others; alone, how it is implemented."""
     names = varying(series)
-    variants = {one.variant for one in series}
-    accelerated = len({one.variant.accelerators for one in series}) > 1
+    variants = {one.variant.label for one in series}
+    accelerated = len({(one.place, one.variant.accelerators) for one in series}) > len({one.place for one in series})
     places = {one.place for one in series}
     made = []
     for one in series:
         caches = f"caches: {one.variant.accelerators}" if accelerated else ""
         where = one.place.label if len(places) > 1 else ""
-        how = one.variant.label if len(variants) > 1 or not names else ""
+        how = one.variant.label if len(variants) > 1 or not (names or where) else ""
         made.append(", ".join(filter(None, (where, workload_label(one, names), how, caches))))
     return made

@@ -20,12 +20,15 @@ def si(value: float | None, unit: str, digits: int = 4) -> str:
     return _MICRO.sub("µ", format_si(value, unit, digits)) if unit else f"{value:.{digits}g}"
 
 
-def scale_of(values: Iterable[float], unit: str) -> tuple[float, str]:
-    """Return the prefix's value, and the unit with its prefix, that bring the largest of ``values`` to 1 .. 1000."""
-    largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
-    if not unit or largest == 0:
+def scale_of(values: Iterable[float], unit: str, *, log: bool = False) -> tuple[float, str]:
+    """Return the prefix's value, and the unit with its prefix, that bring the largest of ``values`` to 1 .. 1000; their middle if ``log``."""
+    found = [abs(value) for value in values if not math.isnan(value)]
+    typical = max(found, default=0.0)
+    if log and typical > 0:
+        typical = math.sqrt(typical * min(found))
+    if not unit or typical == 0:
         return 1.0, unit
-    factor, prefix = next(((f, p) for f, p in reversed(_PREFIXES) if largest >= f), _PREFIXES[0])
+    factor, prefix = next(((f, p) for f, p in reversed(_PREFIXES) if typical >= f), _PREFIXES[0])
     return factor, prefix + unit
 
 
@@ -48,7 +51,7 @@ def span(first: datetime | None, last: datetime | None) -> str:
 
 def file_stem(*parts: str) -> str:
     """Return ``parts`` as one file name without an ending: letters, digits, dots, dashes, joined by underscores."""
-    return "_".join(re.sub(r"[^A-Za-z0-9.=-]+", "-", part).strip("-.") for part in parts if part)[:150] or "plot"
+    return "_".join(re.sub(r"[^A-Za-z0-9._=-]+", "-", part).strip("-._") for part in parts if part)[:150] or "plot"
 
 
 def count(number: int, what: str) -> str:

@@ -14,8 +14,8 @@ MARKERS = "●■▲◆▼✚"
 
 def text_plot(plot: Plot, width: int) -> str:
     """Return ``plot`` as text, ``width`` columns wide, its legend below: a marker a curve, O for the least."""
-    x_scale, x_unit = scale_of((x for curve in plot.curves for x in curve.x), plot.x.unit)
-    y_scale, y_unit = scale_of((y for curve in plot.curves for y in curve.y), plot.y.unit)
+    x_scale, x_unit = scale_of((x for curve in plot.curves for x in curve.x), plot.x.unit, log=plot.x.log)
+    y_scale, y_unit = scale_of((y for curve in plot.curves for y in curve.y), plot.y.unit, log=plot.y.log)
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plot_size(max(MIN_PLOT_WIDTH, min(width, MAX_PLOT_WIDTH)), HEIGHT)
