@@ -38,7 +38,9 @@ def size_curves(series: Sequence[Series], clock_hz: float | None = None) -> list
             rest = tuple((name, value) for name, value in one.params if name not in ("k", _tied_stride(one)))
             alike.setdefault((one.place, one.variant, rest), {}).setdefault(one.kernel, one)
     made = []
-    for (place, variant, rest), by_size in sorted(alike.items(), key=lambda entry: entry[0]):
+    for (place, variant, rest), by_size in sorted(
+        alike.items(), key=lambda entry: (entry[0][0], entry[0][1].order, entry[0][2])
+    ):
         ordered = [by_size[size] for size in sorted(by_size)]
         shared = set.intersection(*({sample.clock_hz for sample in one.samples()} for one in ordered))
         wanted = max(shared, default=None) if clock_hz is None else clock_hz if clock_hz in shared else None

@@ -70,7 +70,9 @@ def groups(found: Collection) -> list[Group]:
             if len(series) <= MAX_CURVES:
                 made.extend([_group(place, primitive, series)] if series else [])
                 continue
-            for variant in sorted({(s.variant.dtype, s.variant.flavor) for s in series}):
+            for variant in dict.fromkeys(
+                (v.dtype, v.flavor) for v in sorted({s.variant for s in series}, key=lambda v: v.order)
+            ):
                 same = [s for s in series if (s.variant.dtype, s.variant.flavor) == variant]
                 made.append(_group(place, primitive, same, " ".join(variant)))
     return made

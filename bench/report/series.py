@@ -53,6 +53,11 @@ class Variant:
     accelerators: str = ""
 
     @property
+    def order(self) -> tuple[object, ...]:
+        """fp32 before int8, naive before other flavors."""
+        return (self.dtype, self.flavor != NAIVE, self)
+
+    @property
     def label(self) -> str:
         """For people, as in ``int8 dsp``; what is as always is not said. Accelerators are told apart by ``variant_labels``."""
         opt = () if self.opt_level == DEFAULT_OPT_LEVEL else (f"-{self.opt_level}",)
@@ -152,8 +157,7 @@ class Series:
     @property
     def order(self) -> tuple[object, ...]:
         """What the series of a primitive are sorted by: small workloads first, fp32 before int8, naive before other flavors."""
-        naive_first = (self.variant.dtype, self.variant.flavor != NAIVE, self.variant)
-        return (self.place, self.kernel or 0, self.applications, self.params, naive_first)
+        return (self.place, self.kernel or 0, self.applications, self.params, self.variant.order)
 
 
 @dataclass(slots=True)
