@@ -50,6 +50,7 @@ def report(
     # Late: these bring SQLAlchemy and Jinja2.
     from bench.lut import rows
     from bench.lut.files import replacing
+    from bench.report.failures import kinds
     from bench.report.page import Origin, Report
     from bench.report.residuals import read_validation, residuals_of
     from bench.report.series import collect
@@ -65,11 +66,16 @@ def report(
     with open_store(db, create=False) as store:
         found = collect(rows(store, selection))
         if not found.points:
-            rejected = store.repository.overview(selection).rejected
+            failed = store.repository.overview(selection)
             raise BenchError(
                 f"{store.name} holds no accepted run of {selection}"
-                + (f", only {rejected:,} rejected ones" if rejected else ""),
-                hint="see why: bench show" if rejected else "measure first: bench run",
+                + (f", only {failed.rejected:,} rejected ones:" if failed.rejected else ""),
+                detail="\n".join(
+                    f"{kind.runs:,} ({kind.failure_class}): {kind.example}" for kind in kinds(failed.failures)[:5]
+                ),
+                hint="mend what failed, then measure again: bench run"
+                if failed.rejected
+                else "measure first: bench run",
             )
         overview = store.repository.overview(selection.narrowed(found.sources))
         origin = Origin(title, store.name, str(selection), version("mcu-bench"), datetime.now(UTC))

@@ -112,7 +112,7 @@ def _draw(axes: Any, plot: Plot) -> None:
     else:
         _ticks(axes.yaxis, plot.y, ys)
         axes.set_ylabel(_axis_label(plot.y, y_unit))
-        if not plot.y.log and plot.level is None and min(ys) >= 0:
+        if not plot.y.log and plot.level is None and not plot.diagonal and min(ys) >= 0:
             axes.set_ylim(bottom=0)
     if plot.zones:
         _zones(axes, plot, x_scale)

@@ -117,7 +117,7 @@ def page_svg(plot: Plot) -> str:
         parts += [_row(label, place(index), left) for index, label in enumerate(plot.row_labels)]
         parts.append(f'<path class="level" d="M{x(1.0):.1f} {TOP}V{bottom:.1f}"/>')
     else:
-        y = _Scale(plot.y, ys, bottom, TOP, from_zero=plot.level is None)
+        y = _Scale(plot.y, ys, bottom, TOP, from_zero=plot.level is None and not plot.diagonal)
         place = y
         parts.append(_y_axis(y, plot.y, left, bottom))
         if plot.level is not None:

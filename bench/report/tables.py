@@ -52,6 +52,10 @@ def _u95(value: float, u95: float) -> Cell:
     return _number(u95 / value, f"±{100 * u95 / value:.2g} %")
 
 
+def _cycles(value: float) -> Cell:
+    return _number(value, f"{value:,.2f}" if value < 10_000 else f"{value:,.0f}")
+
+
 def _table(headings: Sequence[str], rows: Sequence[tuple[Cell, ...]], note: str = "") -> Table:
     numeric = {i for row in rows for i, cell in enumerate(row) if cell.number is not None}
     return Table(tuple(headings), tuple(rows), frozenset(numeric), note)
@@ -83,7 +87,7 @@ def workloads(found: Collection) -> Table:
                 _quantity(None if best is None else best.latency_s, "s"),
                 _quantity(fastest.latency_s, "s"),
                 _quantity(fastest.clock_hz, "Hz"),
-                _number(fastest.cycles / series.applications, f"{fastest.cycles / series.applications:,.2f}"),
+                _cycles(fastest.cycles / series.applications),
             )
         )
     headings = (

@@ -34,7 +34,7 @@ def database(*sources: Source) -> None:
 def refused(bench: Command, *arguments: str) -> tuple[int, str]:
     with pytest.raises(BenchError) as caught:
         bench(*arguments)
-    return caught.value.exit_code, f"{caught.value} {caught.value.hint}"
+    return caught.value.exit_code, f"{caught.value} {caught.value.hint} {caught.value.detail}"
 
 
 def test_what_cannot_be_reported_says_why(bench: Command) -> None:
@@ -50,6 +50,7 @@ def test_what_cannot_be_reported_says_why(bench: Command) -> None:
     code, words = refused(bench, "report", "out.html")
     assert code == 1
     assert "only 5 rejected ones" in words
+    assert "3 (verify): the core runs at 17.3 MHz instead of 16 MHz" in words
     assert not Path("out.html").exists()
 
 
