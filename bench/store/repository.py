@@ -39,6 +39,7 @@ from bench.store.models import (
     WindowRow,
     WorkloadRow,
 )
+from bench.store.overview import Overview, overview
 from bench.store.selection import Selection
 
 # Rows fetched at a time when streaming: large enough to hide the round trip, small enough for the memory.
@@ -268,6 +269,11 @@ class Repository:
                 rejected=verdicts.get(str(Verdict.REJECTED), 0),
                 traces=count(TraceRow),
             )
+
+    def overview(self, selection: Selection = _EVERYTHING) -> Overview:
+        """Return counts, conditions, failures and origins of the runs in ``selection``, for reports."""
+        with database_errors(self._database), Session(self._engine) as session:
+            return overview(session, selection)
 
     def _write(self, session: Session, run: Run) -> int:
         """Write ``run`` within the transaction of ``session``, and return its number."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm import QueryableAttribute
@@ -41,6 +42,10 @@ class Selection:
             "clock": (*self.clock_ids, *(format_si(hz, "Hz") for hz in self.sysclks_hz)),
         }
         return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts.items() if values) or "everything"
+
+    def narrowed(self, sources: Iterable[str]) -> Selection:
+        """Return the selection of these sources alone."""
+        return replace(self, sources=tuple(map(Source, sources)))
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the SQL conditions; the statement has to join ``station``, ``workload`` and ``clock``."""
