@@ -145,11 +145,12 @@ class Hook(BaseHTTPRequestHandler):
 @pytest.fixture
 def hook() -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
     """Yield the address of a web server, and what it was told."""
-    handler = type("OwnHook", (Hook,), {"received": Queue()})
+    received: Queue[dict[str, Any]] = Queue()
+    handler = type("OwnHook", (Hook,), {"received": received})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/hook", handler.received
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
         server.shutdown()
         thread.join()
 
