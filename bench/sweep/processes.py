@@ -10,8 +10,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -52,11 +52,39 @@ class _Ended:
     error: BenchError | None
 
 
+class _Interruptions:
+    """Turns SIGINT and SIGTERM into KeyboardInterrupt, but not in the middle of a message, which would spoil all that follow."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._came = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self._held:
+            raise KeyboardInterrupt
+        self._came = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let an interruption come after the block."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._came:
+            self._came = False
+            raise KeyboardInterrupt
+
+
 class _Teller:
     """A station's listener that passes on everything, without current traces: nobody looks at them while a sweep runs."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, interruptions: _Interruptions) -> None:
         self._pipe = pipe
+        self._interruptions = interruptions
 
     def event(self, text: str) -> None:
         self._tell("event", text)
@@ -79,7 +107,8 @@ class _Teller:
         self._tell("left_out", cause, points)
 
     def _tell(self, what: str, *arguments: object) -> None:
-        self._pipe.send((what, arguments))
+        with self._interruptions.held():
+            self._pipe.send((what, arguments))
 
 
 def measure_in_processes(
@@ -161,7 +190,7 @@ def _crashed(station: str, code: int) -> BenchError:
 
 def _measure(order: _Order, pipe: Connection, lock: Any) -> None:
     """The child: measure, tell, end."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    interruptions = _Interruptions()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pyocd").setLevel(logging.CRITICAL)
@@ -170,17 +199,15 @@ def _measure(order: _Order, pipe: Connection, lock: Any) -> None:
         if order.images:
             adopt(order.images[0].station, lock.detach())
         with open_store(order.database) as store:
-            measure_station(order.images, store.repository, order.settings, order.cache, _Teller(pipe), order.tally)
+            measure_station(
+                order.images, store.repository, order.settings, order.cache, _Teller(pipe, interruptions), order.tally
+            )
     except BenchError as raised:
         error = raised
     except (KeyboardInterrupt, BrokenPipeError):
         pass
-    with suppress(KeyboardInterrupt, BrokenPipeError):
+    with suppress(KeyboardInterrupt, BrokenPipeError), interruptions.held():
         pipe.send(_Ended(order.tally, error))
-
-
-def _interrupted(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:
