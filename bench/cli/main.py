@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, daemon, db, doctor, export, importing, jobs, plot, report, run, sweep
+from bench.cli import catalogue, daemon, db, doctor, export, importing, jobs, plot, report, run, show, sweep
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(sweep.sweep)
+app.command()(show.show)
 app.command()(export.export)
 app.command("import")(importing.import_table)
 app.command()(report.report)
