@@ -63,7 +63,6 @@ def estimate(
         points,
         board or [],
         freq,
-        [kind for _, kind, _ in variants],
         model=model,
         flavor=flavor,
         extrapolate=extrapolate,

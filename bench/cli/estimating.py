@@ -195,7 +195,6 @@ def estimators(
     table: Table,
     boards: Sequence[str],
     freq: str,
-    dtypes: Sequence[DType],
     *,
     model: str,
     flavor: str,

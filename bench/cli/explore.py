@@ -87,9 +87,7 @@ def explore(
     ]
     variants = reduced_networks(net, parse_reductions(texts), dtype, own)
     points = load_table(lut, db, source or [])
-    makers = estimators(
-        points, board, freq, [kind for _, kind, _ in variants], model=model, flavor=flavor, extrapolate=extrapolate
-    )
+    makers = estimators(points, board, freq, model=model, flavor=flavor, extrapolate=extrapolate)
     found, refused = [], []
     for make in makers:
         for reduced, kind, label in variants:
@@ -107,8 +105,8 @@ def explore(
         return 0
     for note in notes:
         err().print(f"note: {note}", markup=False)
-    for label, error in refused:
-        err().print(f"not estimated: {label}: {error}", markup=False)
+    for label, why in refused:
+        err().print(f"not estimated: {label}: {why}", markup=False)
     _print(candidates, limits, with_battery=cell is not None)
     return 0
 
@@ -179,8 +177,8 @@ def _print(candidates: list[Candidate], limits: dict[str, Limits], *, with_batte
             clocks = format_si(first[0], "Hz", 3)
             if len(broken) > 1:
                 clocks += f" .. {format_si(last[0], 'Hz', 3)}"
-            texts = first[1] if first[1] == last[1] else f"{first[1]} .. {last[1].removeprefix(what)}"
-            console.print(f"  {texts} ({clocks})", markup=False)
+            text = first[1] if first[1] == last[1] else f"{first[1]} .. {last[1].removeprefix(what).lstrip()}"
+            console.print(f"  {text} ({clocks})", markup=False)
 
 
 def _by_limit(members: list[Candidate]) -> dict[str, list[tuple[float, str]]]:

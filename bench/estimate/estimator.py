@@ -13,8 +13,8 @@ from bench.domain.network import Layer, Network
 from bench.domain.workload import DType
 from bench.errors import BenchError
 from bench.estimate.clocks import ClockBasis
-from bench.estimate.memory import Runtime, constant_bytes, live_ram_bytes, published_ram_bytes
 from bench.estimate.fit import COVERAGE
+from bench.estimate.memory import Runtime, constant_bytes, live_ram_bytes, published_ram_bytes
 from bench.estimate.models import CostModel, LayerCost, MissingPoints, Model
 from bench.estimate.table import Scope, Table
 from bench.estimate.terms import Array
@@ -143,7 +143,9 @@ class Estimator:
         refused: MissingPoints | None = None
         for clock in self.clocks:
             low, high = columns[clock.low], columns[clock.high]
-            lacking = next((name for name in (clock.low, clock.high) if np.isnan(latency[:, columns[name]]).any()), None)
+            lacking = next(
+                (name for name in (clock.low, clock.high) if np.isnan(latency[:, columns[name]]).any()), None
+            )
             if lacking is not None:
                 refused = refused or model.missing_at(lacking, costs)
                 if not self.skip_incomplete:
@@ -193,7 +195,9 @@ class Estimator:
         for primitive in dict.fromkeys(layer.primitive for layer in network.layers):
             points = model.points(primitive)
             if not points:
-                raise BenchError(f"no point tells the code size of {primitive} in {dtype}", hint="measure it: bench sweep")
+                raise BenchError(
+                    f"no point tells the code size of {primitive} in {dtype}", hint="measure it: bench sweep"
+                )
             code += max(point.code_bytes for point in points)
         flash = code + constant_bytes(network, DType(dtype)) + self.runtime.flash_bytes
         return flash, live_ram_bytes(network, DType(dtype), self.flavor) + self.runtime.ram_bytes
@@ -218,7 +222,9 @@ def _u95(costs: Sequence[LayerCost], what: str) -> Array:
     """
     values = [cost.latency_s if what == "latency" else cost.energy_j for cost in costs]
     total = np.sum(values, axis=0)
-    table = np.sum([v * (c.u95_latency if what == "latency" else c.u95_energy) for v, c in zip(values, costs, strict=True)], axis=0)
+    table = np.sum(
+        [v * (c.u95_latency if what == "latency" else c.u95_energy) for v, c in zip(values, costs, strict=True)], axis=0
+    )
     by_shape: dict[object, Array] = {}
     for value, cost in zip(values, costs, strict=True):
         spread = value * (cost.spread_latency if what == "latency" else cost.spread_energy)

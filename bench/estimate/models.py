@@ -126,7 +126,8 @@ class CostModel:
         return [
             point
             for point in found
-            if point.params.get("arithmetic", "affine") == "affine" and any(clock in point.rows for clock in self.clocks)
+            if point.params.get("arithmetic", "affine") == "affine"
+            and any(clock in point.rows for clock in self.clocks)
         ]
 
     def fits_of(self, primitive: str, kernel: int | None) -> tuple[Fit, ...]:
@@ -171,9 +172,7 @@ class CostModel:
         how = "outside" if outside else "a measured shape" if measured else "between measured shapes"
         best = max(fits, key=lambda part: part.points)
         windows = "" if best.kernel is not None or kernel is None else " of all windows"
-        return LayerCost(
-            layer, **made, basis=f"fitted to {best.points} points{windows}, {how}", extrapolated=outside
-        )
+        return LayerCost(layer, **made, basis=f"fitted to {best.points} points{windows}, {how}", extrapolated=outside)
 
     def _published(self, layer: Layer) -> LayerCost | None:
         """Return unit cost x applications; the unit cost is that of the published shape, else of the nearest in size, with the same window.

@@ -39,9 +39,7 @@ class PointRow:
     def of(cls, row: LutRow) -> PointRow:
         """Return the part of ``row``."""
         copied = {name: getattr(row, name) for name in NAMES if name not in ("code_bytes", "measured_at")}
-        return cls(
-            **copied, code_bytes=row.flash_bytes - row.rodata_bytes, measured_at=row.measured_at.isoformat()
-        )
+        return cls(**copied, code_bytes=row.flash_bytes - row.rodata_bytes, measured_at=row.measured_at.isoformat())
 
     def values(self) -> tuple[str | float | int | None, ...]:
         """Return the values in the order of ``NAMES``; ``PointRow(*values)`` gives the row back."""

@@ -9,7 +9,7 @@ from itertools import product
 from bench.domain.clock import ClockConfiguration
 from bench.domain.lut import SCHEMA_VERSION, LutRow
 from bench.domain.network import Layer
-from bench.domain.primitives import shape, workload
+from bench.domain.primitives import applications, shape, workload
 from bench.domain.workload import DType, Workload
 from bench.estimate.memory import weight_bytes
 from bench.estimate.terms import columns_of, counts
@@ -106,8 +106,6 @@ def row(work: Workload, clock: ClockConfiguration, board: str = "nucleo_f446ze",
 
 def workload_applications(work: Workload) -> int:
     """Return the applications of one call."""
-    from bench.domain.primitives import applications
-
     return applications(work)
 
 
