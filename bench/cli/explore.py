@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,8 @@ from bench.errors import BenchError, UsageError
 from bench.units import format_si, parse
 
 if TYPE_CHECKING:
+    from bench.domain.network import Network
+    from bench.estimate.estimator import Estimate, Estimator
     from bench.estimate.explore import Candidate, Limits
 
 STANDARD_REDUCTIONS = ("none", "int8", "prune=50", "prune=60", "prune=70", "prune=80", "prune=90", "int8,prune=70")
@@ -92,7 +95,7 @@ def explore(
     for make in makers:
         for reduced, kind, label in variants:
             try:
-                found.extend(make(kind).estimate(reduced, kind, label))
+                found.extend(_estimates(make(kind), reduced, kind, label, limits))
             except BenchError as error:
                 if reduce:
                     raise
@@ -109,6 +112,18 @@ def explore(
         err().print(f"not estimated: {label}: {why}", markup=False)
     _print(candidates, limits, with_battery=cell is not None)
     return 0
+
+
+def _estimates(
+    estimator: Estimator, reduced: Network, kind: str, label: str, limits: dict[str, Limits]
+) -> list[Estimate]:
+    """Return the estimates; what fits no memory may be larger than anything measured, and is then extrapolated: it fails all the same."""
+    flash, ram = estimator.memory_bytes(reduced, kind)
+    limit = limits[estimator.board]
+    too_large = flash > (limit.flash_bytes or flash) or ram > (limit.ram_bytes or ram)
+    if too_large and not estimator.extrapolate:
+        estimator = replace(estimator, extrapolate=True, _models={})
+    return estimator.estimate(reduced, kind, label)
 
 
 def _limits_of(board: str) -> Limits:

@@ -79,7 +79,7 @@ class CostModel:
             if cost.extrapolated and not self.extrapolate:
                 outside.append(f"{layer.name} ({layer.primitive}): {', '.join(cost.extrapolated)}")
         if missing:
-            raise self._missing(missing)
+            raise self.missing(missing)
         if outside:
             raise ParameterError(
                 f"{len(outside)} of {len(layers)} layers lie outside what was measured ({self.scope})",
@@ -91,7 +91,7 @@ class CostModel:
     def missing_at(self, clock: str, costs: Sequence[LayerCost]) -> MissingPoints:
         """Return the error that says which of ``costs`` have no points at ``clock``."""
         at = self.clocks.index(clock)
-        return self._missing(
+        return self.missing(
             {
                 f"{cost.layer.primitive} {kernel_label(cost.layer)}".strip(): cost.layer.primitive
                 for cost in costs
@@ -100,7 +100,7 @@ class CostModel:
             clock,
         )
 
-    def _missing(self, missing: Mapping[str, str], clock: str = "") -> MissingPoints:
+    def missing(self, missing: Mapping[str, str], clock: str = "") -> MissingPoints:
         primitives = " ".join(f"--primitive {name}" for name in dict.fromkeys(missing.values()))
         dtype = f"--dtype {self.scope.dtype}"
         station = f"--station {'virtual-' if self.table.source == 'virtual' else ''}{self.scope.board}"
