@@ -1,12 +1,12 @@
 """Estimates for programs, as pandas DataFrames with the names and units of ``bench estimate --json``.
 
-    from pathlib import Path
-    from bench.estimate import api
-    from bench.lut import read
+from pathlib import Path
+from bench.estimate import api
+from bench.lut import read
 
-    table = api.table(read(Path("lut.csv")))
-    frame = api.estimate(table, ["lenet5", "resnet8"], boards=["nucleo_f446ze"], reductions=["", "int8,prune=70"])
-    costs = api.candidates(table, layers, board="nucleo_f446ze", clock_id=frame.clock_id[0])
+table = api.table(read(Path("lut.csv")))
+frame = api.estimate(table, ["lenet5", "resnet8"], boards=["nucleo_f446ze"], reductions=["", "int8,prune=70"])
+costs = api.candidates(table, layers, board="nucleo_f446ze", clock_id=frame.clock_id[0])
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def candidates(
     """
     for needed in (CANDIDATE, "primitive"):
         if needed not in layers.columns:
-            raise ParameterError(f"layers have no column {needed!r}", hint="one row a layer: candidate, primitive, k ...")
+            raise ParameterError(
+                f"layers have no column {needed!r}", hint="one row a layer: candidate, primitive, k ..."
+            )
     model = CostModel(table, Scope(board, str(dtype), flavor), (clock_id,), Model.FITTED, extrapolate)
     keys, inverse = np.unique(layers[CANDIDATE].to_numpy(), return_inverse=True)
     latency, energy, weights = (np.zeros(len(layers)) for _ in range(3))
@@ -113,7 +115,9 @@ def candidates(
             of = {column: values[part] for column, values in columns.items()}
             fits = model.fits_of(name, None if np.isnan(window) else int(window))
             if not fits:
-                raise model.missing({f"{name} {'' if np.isnan(window) else f'k={int(window)}'}".strip(): name}, clock_id)
+                raise model.missing(
+                    {f"{name} {'' if np.isnan(window) else f'k={int(window)}'}".strip(): name}, clock_id
+                )
             if not extrapolate:
                 _refuse_outside(name, of, fits[0])
             counts = fits[0].counts(of)

@@ -23,7 +23,7 @@ class Limits:
     def __post_init__(self) -> None:
         for value in (self.latency_s, self.energy_j, self.flash_bytes, self.ram_bytes):
             if value is not None and not value > 0:
-                raise ParameterError(f"a limit is positive, got {value:g}")
+                raise ParameterError(f"a limit is positive, got {value:g}", hint="write it like 100ms, 10mJ, 512kB")
 
     def tightened(self, other: Limits) -> Limits:
         """Return the stricter of both, limit by limit."""

@@ -102,13 +102,15 @@ class CostModel:
 
     def missing(self, missing: Mapping[str, str], clock: str = "") -> MissingPoints:
         primitives = " ".join(f"--primitive {name}" for name in dict.fromkeys(missing.values()))
-        dtype = f"--dtype {self.scope.dtype}"
+        dtype = f"--dtype {self.scope.dtype}" + (
+            "" if self.scope.flavor == "naive" else f" --flavor {self.scope.flavor}"
+        )
         station = f"--station {'virtual-' if self.table.source == 'virtual' else ''}{self.scope.board}"
         where, freq = (f" at {clock}", f" --freq {clock}") if clock else ("", "")
         if self.model is Model.PUBLISHED:
             command, few = f"bench sweep {station} {primitives} {dtype}", "no points"
         else:
-            command, few = f"bench sweep {PLAN} {station} {primitives} {dtype}", "no or too few points"
+            command, few = f"bench sweep {PLAN} {station} {dtype}", "no or too few points"
         return MissingPoints(
             f"{few} for {', '.join(missing)} ({self.scope}, {self.table.source}){where}",
             hint=f"measure them: {command}{freq}",

@@ -73,7 +73,9 @@ def test_scatter_widens_the_uncertainty() -> None:
         return replace(row, latency_s=row.latency_s * (1 + 0.03 * generator.standard_normal()))
 
     noisy = Table.of(table_rows(change=scattered))
-    for found, clock in zip(Estimator.at_measured_clocks(noisy, BOARD).estimate(network("lenet5")), CLOCKS, strict=True):
+    for found, clock in zip(
+        Estimator.at_measured_clocks(noisy, BOARD).estimate(network("lenet5")), CLOCKS, strict=True
+    ):
         assert 0.01 < found.latency_u95_s / found.latency_s < 0.1
         assert abs(found.latency_s - law_s("lenet5", clock)) < found.latency_u95_s
 
@@ -108,7 +110,9 @@ def test_missing_points_are_named_with_the_command() -> None:
     few = Table.of([row for row in rows() if row.primitive not in ("softmax", "avgpool2d")])
     with pytest.raises(MissingPoints, match="avgpool2d k=2, softmax 10/10") as caught:
         Estimator.at_measured_clocks(few, BOARD).estimate(network("lenet5"))
-    assert "bench sweep plans/cost-model.yaml --station virtual-nucleo_f446ze" in caught.value.hint
+    assert "bench sweep plans/cost-model.yaml --station virtual-nucleo_f446ze --dtype fp32" in caught.value.hint
+    with pytest.raises(MissingPoints) as caught:
+        Estimator.at_measured_clocks(few, BOARD, model=Model.PUBLISHED).estimate(network("lenet5"))
     assert "--primitive avgpool2d --primitive softmax --dtype fp32" in caught.value.hint
 
 
@@ -234,7 +238,9 @@ def test_memory_is_what_the_kernels_take(name: str, dtype: DType, flavor: str) -
 
 def test_ram_by_the_published_rule() -> None:
     """As printed: LeNet-5 in both types and pruned, ResNet8; where the printed tables do not follow their own rule the shapes count."""
-    printed = [row for row in published("memory") if row["quantity"] == "ram" and row["table"] in ("4.5", "4.11", "4.18")]
+    printed = [
+        row for row in published("memory") if row["quantity"] == "ram" and row["table"] in ("4.5", "4.11", "4.18")
+    ]
     for config in {row["config"] for row in printed}:
         most = max(float(row["value"]) for row in printed if row["config"] == config)
         rate = int(config.partition("_p")[2] or 0)
