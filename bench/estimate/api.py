@@ -62,7 +62,7 @@ def estimate(
 
     A reduction that names a data type overrides ``dtype``. Raises MissingPoints, ParameterError, UnknownName.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for board in boards or table.boards:
         made: dict[str, Estimator] = {}
         for net in networks:

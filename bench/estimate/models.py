@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.domain.network import Layer
 from bench.domain.primitives import PRIMITIVES, operations, workload
-from bench.domain.workload import DType
+from bench.domain.workload import DType, Params
 from bench.errors import BenchError, ParameterError
 from bench.estimate.decompose import kernel_label
 from bench.estimate.fit import Fit, fit
@@ -61,17 +61,21 @@ class CostModel:
     model: Model = Model.FITTED
     extrapolate: bool = False
     _fits: dict[tuple[str, int | None], tuple[Fit, ...]] = field(default_factory=dict)
+    _points: dict[str, list[Point]] = field(default_factory=dict)
+    _costs: dict[tuple[str, Params], LayerCost | None] = field(default_factory=dict)
 
     def costs(self, layers: Sequence[Layer]) -> list[LayerCost]:
         """Return the cost of every layer. Raises MissingPoints naming all that lacks, ParameterError for sizes outside what was measured."""
         missing: dict[str, str] = {}
-        found: dict[tuple[str, tuple[tuple[str, int | str], ...]], LayerCost] = {}
+        found: dict[tuple[str, Params], LayerCost] = {}
         outside: list[str] = []
         for layer in layers:
             key = (layer.primitive, layer.params)
             if key in found:
                 continue
-            cost = self._published(layer) if self.model is Model.PUBLISHED else self._fitted(layer)
+            if key not in self._costs:
+                self._costs[key] = self._published(layer) if self.model is Model.PUBLISHED else self._fitted(layer)
+            cost = self._costs[key]
             if cost is None:
                 missing.setdefault(f"{layer.primitive} {kernel_label(layer)}".strip(), layer.primitive)
                 continue
@@ -124,13 +128,14 @@ class CostModel:
 
     def points(self, primitive: str) -> list[Point]:
         """Return the points of ``primitive`` that have a row at any of the clocks."""
-        found = self.table.of_primitive(self.flavor_scope(primitive), primitive)
-        return [
-            point
-            for point in found
-            if point.params.get("arithmetic", "affine") == "affine"
-            and any(clock in point.rows for clock in self.clocks)
-        ]
+        if primitive not in self._points:
+            self._points[primitive] = [
+                point
+                for point in self.table.of_primitive(self.flavor_scope(primitive), primitive)
+                if point.params.get("arithmetic", "affine") == "affine"
+                and any(clock in point.rows for clock in self.clocks)
+            ]
+        return self._points[primitive]
 
     def fits_of(self, primitive: str, kernel: int | None) -> tuple[Fit, ...]:
         """Return the fits of ``primitive`` for windows of ``kernel``, each for other clocks: one for all clocks at which the same points were measured.

@@ -52,7 +52,6 @@ def test_candidates_cost_what_networks_cost() -> None:
 def test_candidates_are_checked() -> None:
     """Missing columns, impossible values, sizes outside the table."""
     layers = frame([network("lenet5")])
-    good = {"board": "nucleo_f446ze", "clock_id": CLOCKS[0].id}
     for bad, message in (
         (layers.drop(columns="candidate"), "no column 'candidate'"),
         (layers.drop(columns="stride"), "need a column 'stride'"),
@@ -61,7 +60,7 @@ def test_candidates_are_checked() -> None:
         (layers.assign(n=layers.n * 1000), "measured were"),
     ):
         with pytest.raises(ParameterError, match=message):
-            api.candidates(table(), bad, **good)
+            api.candidates(table(), bad, board="nucleo_f446ze", clock_id=CLOCKS[0].id)
 
 
 def test_estimates_as_a_frame() -> None:

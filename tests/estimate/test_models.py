@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_scatter_widens_the_uncertainty() -> None:
 
 def test_published_is_unit_cost_times_applications() -> None:
     """The unit cost is that of the published shape where it was measured; a layer's own row where it is one."""
-    shapes = [
+    shapes: list[tuple[str, dict[str, int | str]]] = [
         *grid("conv2d", size=[32], k=[5]),
         *grid("avgpool2d", size=[32], k=[2]),
         ("relu", {}),
@@ -165,7 +166,7 @@ def test_the_latest_row_counts_and_rows_survive_the_cache() -> None:
     new = replace(old, station="other", latency_s=9.0, measured_at=old.measured_at.replace(year=2027))
     point = next(iter(Table.of([new, old]).points.values()))[0]
     assert point.rows[old.clock_id].latency_s == 9.0
-    assert PointRow(*PointRow.of(old).values()) == PointRow.of(old)
+    assert PointRow(*cast(Any, PointRow.of(old).values())) == PointRow.of(old)
 
 
 def test_a_clock_between_measured_ones() -> None:
