@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+NETWORK = "network"
+"""What a workload has for its primitive that is a whole network: all its layers, one after the other."""
+
+
 class DType(StrEnum):
     """Data type of a workload's tensors."""
 
