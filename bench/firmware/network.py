@@ -23,7 +23,7 @@ from bench.domain.workload import NETWORK, DType, OptLevel, Workload
 from bench.errors import ParameterError
 from bench.firmware.golden import golden
 from bench.firmware.layout import Element, KernelLayout, Role, Tensor
-from bench.firmware.network_arena import Arena, Buffer, place
+from bench.domain.arena import Arena, Buffer, place
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """A network's own weights: by layer, then by the name of the tensor in the layer's layout; in the layout's shape and element type."""

@@ -15,7 +15,7 @@ from bench.errors import ParameterError
 from bench.firmware.clock_registers import encode
 from bench.firmware.layout import KernelLayout, Tensor
 from bench.firmware.network import ARENA, NetworkLayout, Step
-from bench.firmware.network_arena import ALIGNMENT_BYTES
+from bench.domain.arena import ALIGNMENT_BYTES
 from bench.firmware.network_golden import NetworkGolden
 from bench.firmware.render import (
     COMMON_FLAGS,

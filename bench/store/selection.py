@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement
 
 from bench.domain.station import Source
+from bench.domain.workload import NETWORK
 from bench.store.models import StationRow, WorkloadRow
 
 
@@ -40,3 +41,8 @@ class Selection:
             (StationRow.source, tuple(map(str, self.sources))),
         )
         return [column.in_(values) for column, values in wanted if values]
+
+    def table_conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of a look-up table, which holds whole networks only where they are asked for: they are no primitives."""
+        networks = [] if NETWORK in self.primitives else [WorkloadRow.primitive != NETWORK]
+        return [*self.conditions(), *networks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from bench.build import BuildCache, find_toolchain
@@ -15,6 +15,9 @@ from bench.measure.station import open_station
 from bench.store import Repository
 from bench.sweep.plan import ImagePlan
 
+Builder = Callable[[ImagePlan], Image]
+"""Returns the image of a plan. Raises what ``bench.measure.image.prepare`` raises."""
+
 
 class Listener(Narrator, Protocol):
     """Hears what happens while a plan is executed, and of every run that is in the database."""
@@ -25,11 +28,16 @@ class Listener(Narrator, Protocol):
 
 
 def execute(
-    plan: ImagePlan, repository: Repository, settings: Settings, cache: BuildCache, listener: Listener
+    plan: ImagePlan,
+    repository: Repository,
+    settings: Settings,
+    cache: BuildCache,
+    listener: Listener,
+    builder: Builder | None = None,
 ) -> Iterator[Run]:
     """Measure ``plan`` and yield each run after it was recorded.
 
-    A failure that ends the image (build, probe, flash ...) is recorded as a rejected run of every point that was not reached, and then
+    ``builder`` gives the image; else it is the one of the plan's workload. A failure that ends the image (build, probe, flash ...) is recorded as a rejected run of every point that was not reached, and then
     raised. An interruption leaves what was recorded.
     """
     reached: set[str] = set()
@@ -37,7 +45,7 @@ def execute(
     try:
         with error_context(plan.station.name):
             listener.event(f"building {plan.work}")
-            image = prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
+            image = (builder or build_with(cache))(plan)
             listener.event("image from the cache" if image.built.from_cache else f"built with {image.built.compiler}")
             with open_station(plan.station, plan.board, settings) as (under_test, meter):
                 for run in Procedure(plan.station, image, under_test, meter, settings, listener).runs():
@@ -51,6 +59,11 @@ def execute(
             repository.record(rejected(point, image, error))
         listener.gave_up(len(left))
         raise
+
+
+def build_with(cache: BuildCache) -> Builder:
+    """Return the builder that builds with the installed compiler, or takes the image from ``cache``."""
+    return lambda plan: prepare(plan.work, plan.board, plan.clocks, find_toolchain(), cache, plan.library)
 
 
 def _points(plan: ImagePlan) -> list[Point]:
