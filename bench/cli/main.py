@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, db, doctor, export, run
+from bench.cli import catalogue, db, doctor, export, run, validate
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run.run)
+app.command()(validate.validate)
 app.command()(export.export)
 app.command()(catalogue.boards)
 app.command()(catalogue.primitives)

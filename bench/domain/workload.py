@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 NETWORK = "network"
 """What a workload has for its primitive that is a whole network: all its layers, one after the other."""
 

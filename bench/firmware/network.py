@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.domain.arena import Arena, Buffer, place
 from bench.domain.network import INPUT, Layer, Network
 from bench.domain.primitives import operations, primitive
 from bench.domain.primitives.base import DSP, EXTERNAL_FLAVORS, NAIVE
@@ -23,7 +24,6 @@ from bench.domain.workload import NETWORK, DType, OptLevel, Workload
 from bench.errors import ParameterError
 from bench.firmware.golden import golden
 from bench.firmware.layout import Element, KernelLayout, Role, Tensor
-from bench.domain.arena import Arena, Buffer, place
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """A network's own weights: by layer, then by the name of the tensor in the layer's layout; in the layout's shape and element type."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.domain.arena import ALIGNMENT_BYTES
 from bench.domain.board import Board, MemoryRegion
 from bench.domain.clock import ClockConfiguration
 from bench.errors import ParameterError
 from bench.firmware.clock_registers import encode
 from bench.firmware.layout import KernelLayout, Tensor
 from bench.firmware.network import ARENA, NetworkLayout, Step
-from bench.domain.arena import ALIGNMENT_BYTES
 from bench.firmware.network_golden import NetworkGolden
 from bench.firmware.render import (
     COMMON_FLAGS,
@@ -194,6 +194,11 @@ def _units(laid_out: NetworkLayout) -> tuple[list[_Unit], dict[str, str]]:
             )
         unit_of[step.name] = units[key].name
     return list(units.values()), unit_of
+
+
+def units_of(laid_out: NetworkLayout) -> dict[str, str]:
+    """Return by step the name of its kernel: steps of one name share one copy of the code."""
+    return _units(laid_out)[1]
 
 
 def _signature(layout: KernelLayout) -> str:

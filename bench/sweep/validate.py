@@ -1,0 +1,145 @@
+"""Validation: a whole network built, run and measured on a station, and compared with its estimate at every clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from bench.build import BuildCache, find_toolchain
+from bench.domain.board import Board
+from bench.domain.clock import ClockConfiguration
+from bench.domain.lut import LutRow, row
+from bench.domain.measurement import Run, Verdict
+from bench.domain.network import Network
+from bench.domain.station import Station
+from bench.domain.workload import DType, OptLevel, Workload
+from bench.firmware.network import NetworkLayout, Parameters, lay_out
+from bench.firmware.network_render import check_network_memory
+from bench.measure.image import Image
+from bench.measure.network_image import prepare_network
+from bench.measure.settings import Settings
+from bench.store import Repository, Selection
+from bench.sweep.execute import Listener, execute
+from bench.sweep.layers import Cost, Key, index
+from bench.sweep.plan import ImagePlan, plan_image
+
+QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))
+"""What is compared, in the order of the contract's columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """One network on one station, and the clocks to measure it at; ``reduce`` is how it was reduced, as asked for."""
+
+    station: Station
+    board: Board
+    laid_out: NetworkLayout
+    clocks: tuple[ClockConfiguration, ...]
+    reduce: str = ""
+
+    @property
+    def image_plan(self) -> ImagePlan:
+        """The plan under which it is executed and recorded."""
+        return ImagePlan(self.station, self.board, self.laid_out.work, self.clocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Estimate and measurement of one network at one clock."""
+
+    plan: NetworkPlan
+    run: Run
+    estimated: Cost
+    measured: Cost
+
+    def errors(self) -> dict[str, float | None]:
+        """Return by quantity how much the estimate is off, relative to the measurement; None where one of them is not known."""
+        estimated, measured = asdict(self.estimated), asdict(self.measured)
+        return {
+            name: None if estimated[name] is None or not measured[name] else estimated[name] / measured[name] - 1
+            for name in QUANTITIES
+        }
+
+    def row(self) -> dict[str, object]:
+        """Return it in the columns of the contract."""
+        point, estimated, measured = self.run.point, asdict(self.estimated), asdict(self.measured)
+        return {
+            "network": self.plan.laid_out.network.name,
+            "board": point.board,
+            "source": str(point.source),
+            "dtype": str(point.workload.dtype),
+            "reduce": self.plan.reduce,
+            "clock_id": point.clock.id,
+            "sysclk_hz": point.clock.hclk_hz,
+            **{f"{name}_estimated": estimated[name] for name in QUANTITIES},
+            **{f"{name}_measured": measured[name] for name in QUANTITIES},
+        }
+
+
+def plan_network(
+    station: Station,
+    board: Board,
+    network: Network,
+    dtype: DType,
+    clocks: Sequence[ClockConfiguration],
+    *,
+    flavor: str = "naive",
+    opt_level: OptLevel = OptLevel.O3,
+    reduce: str = "",
+    parameters: Parameters | None = None,
+) -> NetworkPlan:
+    """Return the plan; ``network`` is already reduced. Raises ParameterError where it cannot be built or does not fit the board."""
+    laid_out = lay_out(network, dtype, flavor, opt_level, parameters)
+    check_network_memory(laid_out, board)
+    return NetworkPlan(station, board, laid_out, tuple(clocks), reduce)
+
+
+def measure_network(
+    plan: NetworkPlan, repository: Repository, settings: Settings, cache: BuildCache, listener: Listener
+) -> Iterator[Run]:
+    """Measure the network at every clock of ``plan`` and yield each run after it was recorded. Raises what ``execute`` raises."""
+
+    def builder(_plan: ImagePlan) -> Image:
+        return prepare_network(plan.laid_out, plan.board, plan.clocks, find_toolchain(), cache)
+
+    yield from execute(plan.image_plan, repository, settings, cache, listener, builder)
+
+
+def measure_layers(
+    plan: NetworkPlan,
+    lacking: Sequence[tuple[Workload, Sequence[ClockConfiguration]]],
+    repository: Repository,
+    settings: Settings,
+    cache: BuildCache,
+    listener: Listener,
+) -> Iterator[Run]:
+    """Measure the workloads that are ``lacking`` (``layers.missing``), each alone, and yield each run after it was recorded."""
+    for work, clocks in lacking:
+        yield from execute(plan_image(plan.station, plan.board, work, clocks), repository, settings, cache, listener)
+
+
+def table_of(repository: Repository, station: Station) -> dict[Key, LutRow]:
+    """Return the look-up table of the board and the source of ``station``, by what was measured."""
+    selection = Selection(boards=(station.board,), sources=(station.source,))
+    return index(map(row, repository.latest_accepted(selection)))
+
+
+def measured_cost(run: Run) -> Cost:
+    """Return what an accepted run of a network has measured."""
+    found = row(run)
+    return Cost(found.latency_s, found.energy_j, found.current_a, found.flash_bytes, found.ram_bytes)
+
+
+def compare(plan: NetworkPlan, runs: Sequence[Run], estimate: Callable[[ClockConfiguration], Cost]) -> list[Comparison]:
+    """Return the comparison of every accepted run with the ``estimate`` for its clock, by clock."""
+    accepted = sorted((run for run in runs if run.verdict is Verdict.ACCEPTED), key=lambda run: run.point.clock.hclk_hz)
+    return [Comparison(plan, run, estimate(run.point.clock), measured_cost(run)) for run in accepted]
+
+
+def mean_absolute_errors(comparisons: Sequence[Comparison]) -> dict[str, float | None]:
+    """Return by quantity the mean of the relative errors' magnitudes over ``comparisons``; None where nothing was compared."""
+    means: dict[str, float | None] = {}
+    for name in QUANTITIES:
+        errors = [abs(error) for comparison in comparisons if (error := comparison.errors()[name]) is not None]
+        means[name] = sum(errors) / len(errors) if errors else None
+    return means
