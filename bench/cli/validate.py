@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bench.store import Repository
     from bench.sweep.validate import Comparison, NetworkPlan
 
-MODELS = ("layers",)
-
 
 def validate(
     network: Annotated[str, typer.Argument(help="A built-in network; `bench estimate --help` says which there are.")],
@@ -46,11 +44,17 @@ def validate(
     flavor: Annotated[str, typer.Option(help="Kernels: naive, or dsp where a layer has one (int8).")] = "naive",
     opt: Annotated[str, typer.Option(help="Compiler optimisation of the kernels: O0, O2, O3, Os or Ofast.")] = "O3",
     model: Annotated[
-        str, typer.Option(help="How the estimate is made: layers = each layer's own measurement, added up.")
-    ] = "layers",
+        str,
+        typer.Option(
+            help="The estimate: fitted or published, as of `bench estimate`, or layers: each layer's own measurement, added up."
+        ),
+    ] = "fitted",
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Estimate sizes outside what was measured, too.")
+    ] = False,
     layers: Annotated[bool, typer.Option("--layers", help="Count the cycles of every layer, too.")] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Measure the points that the estimate lacks before the network.")
+        bool, typer.Option("--sweep", help="Measure first what the table lacks of the layers, each alone.")
     ] = False,
     repeats: Annotated[int, typer.Option(help="Counted inferences a clock.")] = 2,
     window: Annotated[str, typer.Option(help="Shortest energy window; it holds at least one inference.")] = "100ms",
@@ -62,16 +66,14 @@ def validate(
     """Run a whole network on a station, and compare latency, energy, current, flash and RAM with the estimate, clock by clock.
 
     The firmware is made of the same kernels as those of single layers and measured by the same procedure; its output is checked against the layers'
-    references, and every run is recorded. The estimate takes its unit costs from the look-up table of the station's board and source; with
-    --sweep what it lacks is measured first.
+    references, and every run is recorded. The estimate takes its costs from the look-up table of the station's board and source; with --sweep every
+    layer that is not in it is measured first.
 
     Example: bench validate lenet5 --station virtual-nucleo_f446ze --reduce none --reduce int8 --freq 16MHz,180MHz --sweep
     """
     from bench.estimate.networks import network as built_in
     from bench.estimate.reduction import Reduction
 
-    if model not in MODELS:
-        raise UnknownName.among("model", model, list(MODELS))
     if opt not in tuple(OptLevel):
         raise UnknownName.among("optimisation level", opt, [str(level) for level in OptLevel])
     original = built_in(network)
@@ -83,8 +85,10 @@ def validate(
     from bench.build import BuildCache
     from bench.measure.settings import Settings
     from bench.sweep.plan import choose_clocks
-    from bench.sweep.validate import plan_network
+    from bench.sweep.validate import MODELS, plan_network
 
+    if model not in MODELS:
+        raise UnknownName.among("model", model, list(MODELS))
     settings = Settings(repeats=repeats, warmup=1, window_s=parse(window, "s"), seed=seed)
     clocks = choose_clocks(board, freq)
     plans = [
@@ -111,7 +115,15 @@ def validate(
                 err().print(
                     f"{plan.laid_out.work} on {place.name} ({place.source}), {len(clocks)} clocks", markup=False
                 )
-            comparisons = _validate(plan, store.repository, settings, BuildCache.default(), sweep=sweep)
+            comparisons = _validate(
+                plan,
+                store.repository,
+                settings,
+                BuildCache.default(),
+                sweep=sweep,
+                model=model,
+                extrapolate=extrapolate,
+            )
             counted = _count_layers(plan, settings, BuildCache.default()) if layers else []
             failed |= len(comparisons) < len(clocks)
             rows += _rows(plan, comparisons, counted, store.repository)
@@ -127,24 +139,32 @@ def validate(
 
 
 def _validate(
-    plan: NetworkPlan, repository: Repository, settings: Settings, cache: BuildCache, *, sweep: bool
+    plan: NetworkPlan,
+    repository: Repository,
+    settings: Settings,
+    cache: BuildCache,
+    *,
+    sweep: bool,
+    model: str,
+    extrapolate: bool,
 ) -> list[Comparison]:
-    """Measure what the estimate lacks if ``sweep``, then the network, and return the comparisons. Raises MissingPoints without ``sweep``."""
+    """Measure what the table lacks of the layers if ``sweep``, then estimate, then measure the network, and return the comparisons.
+
+    The estimate comes before the measurement: where the table cannot give one, nothing is run. Raises MissingPoints.
+    """
     from bench.measure.settings import Settings
-    from bench.sweep.layers import compose, missing, refuse_missing
-    from bench.sweep.validate import compare, measure_layers, measure_network, table_of
+    from bench.sweep.layers import missing
+    from bench.sweep.validate import compare, estimates, measure_layers, measure_network, table_of
 
     lacking = missing(plan.laid_out, plan.clocks, table_of(repository, plan.station))
     if lacking and sweep:
         with progressing(sum(len(clocks) for _, clocks in lacking)) as listener:
             for _ in measure_layers(plan, lacking, repository, Settings(seed=settings.seed), cache, listener):
                 pass
-        lacking = missing(plan.laid_out, plan.clocks, table_of(repository, plan.station))
-    refuse_missing(lacking, plan.station.name, str(plan.station.source), "--sweep")
-    rows = table_of(repository, plan.station)
+    expected = estimates(plan, table_of(repository, plan.station), model, extrapolate=extrapolate)
     with progressing(len(plan.clocks)) as listener:
         runs = list(measure_network(plan, repository, settings, cache, listener))
-    return compare(plan, runs, lambda clock: compose(plan.laid_out, clock, rows))
+    return compare(plan, runs, expected)
 
 
 def _count_layers(plan: NetworkPlan, settings: Settings, cache: BuildCache) -> list[LayerCycles]:

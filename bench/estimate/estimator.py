@@ -172,7 +172,9 @@ class Estimator:
         for primitive in dict.fromkeys(layer.primitive for layer in network.layers):
             points = model.points(primitive)
             if not points:
-                raise BenchError(f"no point tells the code size of {primitive} in {dtype}", hint="measure it: bench sweep")
+                raise BenchError(
+                    f"no point tells the code size of {primitive} in {dtype}", hint="measure it: bench sweep"
+                )
             code += max(point.code_bytes for point in points)
         flash = code + constant_bytes(network, DType(dtype)) + self.runtime.flash_bytes
         return flash, live_ram_bytes(network, DType(dtype), self.flavor) + self.runtime.ram_bytes
@@ -197,7 +199,9 @@ def _u95(costs: Sequence[LayerCost], what: str) -> Array:
     """
     values = [cost.latency_s if what == "latency" else cost.energy_j for cost in costs]
     total = np.sum(values, axis=0)
-    table = np.sum([v * (c.u95_latency if what == "latency" else c.u95_energy) for v, c in zip(values, costs, strict=True)], axis=0)
+    table = np.sum(
+        [v * (c.u95_latency if what == "latency" else c.u95_energy) for v, c in zip(values, costs, strict=True)], axis=0
+    )
     by_shape: dict[object, Array] = {}
     for value, cost in zip(values, costs, strict=True):
         spread = value * (cost.spread_latency if what == "latency" else cost.spread_energy)

@@ -15,9 +15,7 @@ ELEMENT_BYTES: Mapping[DType, int] = {DType.FP32: 4, DType.INT8: 1}
 WORD_BYTES = 4
 """Of a bias, of a requantisation multiplier and of its shift."""
 
-IN_PLACE = frozenset(
-    {"batchnorm", "relu", "relu6", "sigmoid", "sigmoid_exact", "tanh", "hard_swish", "softmax", "exp"}
-)
+IN_PLACE = frozenset({"batchnorm", "relu", "relu6", "sigmoid", "sigmoid_exact", "tanh", "hard_swish", "softmax", "exp"})
 """What the published rule takes to be done in place: operations on single elements."""
 
 _TABLES: Mapping[tuple[str, DType], int] = {

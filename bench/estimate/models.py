@@ -112,7 +112,8 @@ class CostModel:
         return [
             point
             for point in found
-            if point.params.get("arithmetic", "affine") == "affine" and all(clock in point.rows for clock in self.clocks)
+            if point.params.get("arithmetic", "affine") == "affine"
+            and all(clock in point.rows for clock in self.clocks)
         ]
 
     def fit_of(self, primitive: str, kernel: int | None) -> Fit | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.domain.clock import ClockConfiguration
 from bench.domain.lut import LutRow
 from bench.domain.workload import Workload
-from bench.errors import UsageError
+from bench.estimate.models import MissingPoints
 from bench.firmware.network import NetworkLayout, Step
 from bench.firmware.network_render import units_of
 
@@ -31,18 +31,17 @@ class Cost:
     ram_bytes: int
 
 
-class MissingPoints(UsageError):
-    """The look-up table lacks points that an estimate needs."""
-
-
 def key(work: Workload, clock: ClockConfiguration) -> Key:
     """Return the key of the row of ``work`` at ``clock``."""
     return (work.primitive, work.params_text, str(work.dtype), work.flavor, str(work.opt_level), clock.id)
 
 
 def index(rows: Iterable[LutRow]) -> dict[Key, LutRow]:
-    """Return ``rows`` of one source and board by what they measured."""
-    return {(row.primitive, row.params, row.dtype, row.flavor, row.opt_level, row.clock_id): row for row in rows}
+    """Return ``rows`` of one source and board by what they measured; of several stations the last measurement counts."""
+    return {
+        (row.primitive, row.params, row.dtype, row.flavor, row.opt_level, row.clock_id): row
+        for row in sorted(rows, key=lambda row: row.measured_at)
+    }
 
 
 def distinct(laid_out: NetworkLayout) -> list[Workload]:

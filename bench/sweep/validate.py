@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from bench.build import BuildCache, find_toolchain
@@ -13,6 +13,10 @@ from bench.domain.measurement import Run, Verdict
 from bench.domain.network import Network
 from bench.domain.station import Station
 from bench.domain.workload import DType, OptLevel, Workload
+from bench.estimate.clocks import basis
+from bench.estimate.estimator import Estimator
+from bench.estimate.models import Model
+from bench.estimate.table import Table
 from bench.firmware.network import NetworkLayout, Parameters, lay_out
 from bench.firmware.network_render import check_network_memory
 from bench.measure.image import Image
@@ -20,8 +24,12 @@ from bench.measure.network_image import prepare_network
 from bench.measure.settings import Settings
 from bench.store import Repository, Selection
 from bench.sweep.execute import Listener, execute
-from bench.sweep.layers import Cost, Key, index
+from bench.sweep.layers import Cost, Key, compose, index, missing, refuse_missing
 from bench.sweep.plan import ImagePlan, plan_image
+
+LAYERS = "layers"
+"""The estimate that adds up each layer's own measurement; the other models are those of ``bench.estimate``."""
+MODELS = (*map(str, Model), LAYERS)
 
 QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))
 """What is compared, in the order of the contract's columns."""
@@ -133,7 +141,7 @@ def measured_cost(run: Run) -> Cost:
 def compare(plan: NetworkPlan, runs: Sequence[Run], estimate: Callable[[ClockConfiguration], Cost]) -> list[Comparison]:
     """Return the comparison of every accepted run with the ``estimate`` for its clock, by clock."""
     accepted = sorted((run for run in runs if run.verdict is Verdict.ACCEPTED), key=lambda run: run.point.clock.hclk_hz)
-    return [Comparison(plan, run, estimate(run.point.clock), measured_cost(run)) for run in accepted]
+    return [Comparison(plan, run, expected[run.point.clock.id], measured_cost(run)) for run in accepted]
 
 
 def mean_absolute_errors(comparisons: Sequence[Comparison]) -> dict[str, float | None]:
