@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.domain.workload import DType
 from bench.estimate.memory import ELEMENT_BYTES
 from bench.estimate.nonnegative import solve
 from bench.estimate.table import Point
 from bench.estimate.terms import STREAM, STREAM_BYTES, Array, Columns, columns_of, counts
-from bench.domain.workload import DType
 
 NO_STREAM = 1 << 40
 """A cache that keeps everything."""

@@ -138,8 +138,30 @@ def measured_cost(run: Run) -> Cost:
     return Cost(found.latency_s, found.energy_j, found.current_a, found.flash_bytes, found.ram_bytes)
 
 
-def compare(plan: NetworkPlan, runs: Sequence[Run], estimate: Callable[[ClockConfiguration], Cost]) -> list[Comparison]:
-    """Return the comparison of every accepted run with the ``estimate`` for its clock, by clock."""
+def estimates(
+    plan: NetworkPlan, rows: Mapping[Key, LutRow], model: str, *, extrapolate: bool = False
+) -> dict[str, Cost]:
+    """Return by clock id what ``model`` expects of the network, from ``rows``: ``LAYERS``, or a model of ``bench.estimate``.
+
+    Raises MissingPoints, and ParameterError for shapes or clocks outside what was measured.
+    """
+    if model == LAYERS:
+        lacking = missing(plan.laid_out, plan.clocks, rows)
+        refuse_missing(lacking, plan.station.name, str(plan.station.source), "--sweep")
+        return {clock.id: compose(plan.laid_out, clock, rows) for clock in plan.clocks}
+    table = Table.of(rows.values())
+    known = table.clocks[plan.board.name]
+    bases = tuple(basis(clock, known, extrapolate=extrapolate) for clock in plan.clocks)
+    work = plan.laid_out.work
+    estimator = Estimator(table, plan.board.name, bases, Model(model), work.flavor, work.opt_level, extrapolate)
+    return {
+        found.clock_id: Cost(found.latency_s, found.energy_j, found.current_a, found.flash_bytes, found.ram_bytes)
+        for found in estimator.estimate(plan.laid_out.network, work.dtype, plan.reduce)
+    }
+
+
+def compare(plan: NetworkPlan, runs: Sequence[Run], expected: Mapping[str, Cost]) -> list[Comparison]:
+    """Return the comparison of every accepted run with what is ``expected`` at its clock, by clock."""
     accepted = sorted((run for run in runs if run.verdict is Verdict.ACCEPTED), key=lambda run: run.point.clock.hclk_hz)
     return [Comparison(plan, run, expected[run.point.clock.id], measured_cost(run)) for run in accepted]
 
