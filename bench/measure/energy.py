@@ -94,7 +94,8 @@ class EnergyMeter:
             + (call.setup_cycles + (settings.warmup + 1) * call.cycles) / clock.hclk_hz
         )
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
-        self._probe.arm(CaptureRequest(settings.sample_rate_hz, duration_s, trigger_timeout_s, tail_s))
+        rate_hz = self._probe.rate_for(settings.sample_rate_hz, duration_s)
+        self._probe.arm(CaptureRequest(rate_hz, duration_s, trigger_timeout_s, tail_s))
         release_s = under_test.run_detached(request)
         try:
             capture = self._probe.collect()

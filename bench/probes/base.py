@@ -111,6 +111,10 @@ class CurrentProbe(ABC):
         """Tell by USB ids and description whether this driver's instrument is at ``port``. Pure; a driver that cannot tell says no."""
         return False
 
+    def rate_for(self, wanted_hz: float, duration_s: float) -> float:  # noqa: ARG002
+        """Return the rate at which to sample for ``duration_s``: ``wanted_hz``, or less where a driver spares memory in long windows."""
+        return wanted_hz
+
     @abstractmethod
     def open(self) -> None:
         """Connect and set up; does not change the target's supply."""

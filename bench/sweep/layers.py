@@ -36,11 +36,11 @@ def key(work: Workload, clock: ClockConfiguration) -> Key:
     return (work.primitive, work.params_text, str(work.dtype), work.flavor, str(work.opt_level), clock.id)
 
 
-def index(rows: Iterable[LutRow]) -> dict[Key, LutRow]:
-    """Return ``rows`` of one source and board by what they measured; of several stations the last measurement counts."""
+def index(rows: Iterable[LutRow], station: str) -> dict[Key, LutRow]:
+    """Return ``rows`` of one source and board by what they measured: those of ``station`` before others', whose probe reads otherwise; then the latest."""
     return {
         (row.primitive, row.params, row.dtype, row.flavor, row.opt_level, row.clock_id): row
-        for row in sorted(rows, key=lambda row: row.measured_at)
+        for row in sorted(rows, key=lambda row: (row.station == station, row.measured_at))
     }
 
 
