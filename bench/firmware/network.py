@@ -22,8 +22,10 @@ from bench.domain.primitives import operations, primitive
 from bench.domain.primitives.base import DSP, EXTERNAL_FLAVORS, NAIVE
 from bench.domain.workload import NETWORK, DType, OptLevel, Workload
 from bench.errors import ParameterError
+from bench.firmware import generator
 from bench.firmware.golden import golden
 from bench.firmware.layout import Element, KernelLayout, Role, Tensor
+from bench.firmware.quantization import OUTPUT_RMS, UNIFORM_RMS, quantized_multiplier
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """A network's own weights: by layer, then by the name of the tensor in the layer's layout; in the layout's shape and element type."""
@@ -31,7 +33,11 @@ Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 DRAWN = "drawn"
 ARENA = "arena"
 
-_BIAS_SCALE = 2.0**-3
+_BIAS_REACH = 0.125
+_BIAS_SHARE = 8
+_DAMPING = 0.5
+_STREAMS = 256
+"""Random streams of a layer's constants; a network's own begin behind them."""
 _TABLE = "table"
 """A function's values, of which a program has one however many layers use it."""
 _IN_ANY_ORDER = frozenset(
@@ -137,6 +143,7 @@ def lay_out(
     works = [layer.workload(dtype, flavor_of(layer.primitive, dtype, flavor), opt_level) for layer in network.layers]
     _check_order(network, works)
     readers = {name: at for at, layer in enumerate(network.layers) for name in layer.inputs}
+    added = {name for layer in network.layers if layer.primitive == "residual_add" for name in layer.inputs}
     steps: list[Step] = []
     constants: dict[str, Tensor] = {}
     tables: dict[bytes, str] = {}
@@ -144,7 +151,7 @@ def lay_out(
     buffers: list[Buffer] = []
     for at, (layer, work) in enumerate(zip(network.layers, works, strict=True)):
         own = golden(work.primitive).layout(work)
-        own = replace(own, tensors=tuple(_weights(tensor, own, layer.name, parameters) for tensor in own.tensors))
+        own = _constants(layer, at, own, layer.name in added, parameters)
         name = f"layer{at}_{re.sub(r'[^A-Za-z0-9]', '_', layer.name)}"
         given = [tensor for tensor in own.tensors if tensor.role is Role.INPUT]
         if len(given) != len(layer.inputs):
@@ -201,25 +208,56 @@ def lay_out(
     )
 
 
-def _weights(tensor: Tensor, layout: KernelLayout, layer: str, parameters: Parameters | None) -> Tensor:
-    """Return a constant of a layer as the network has it: with the model's contents, or drawn so that activations stay near one.
+def _constants(layer: Layer, at: int, own: KernelLayout, damped: bool, parameters: Parameters | None) -> KernelLayout:
+    """Return the layout of a layer with the network's constants: the model's own, or drawn ones that keep activations alive from layer to layer.
 
-    Drawn weights lie evenly in +-sqrt(6 / fan-in), rounded to a power of two: variance 2 / fan-in, which keeps the variance of activations from
-    layer to layer (K. He et al., Delving Deep into Rectifiers, ICCV 2015, section 2.2). Scales of a batch normalisation lie around one.
+    fp32 weights lie evenly in +-sqrt(6 / fan-in): variance 2 / fan-in, which keeps that of activations (K. He et al., Delving Deep into Rectifiers,
+    ICCV 2015, section 2.2); half of it where they are added to a residual (``damped``). Scales of a batch normalisation lie around one. int8:
+    the primitives' multipliers are meant for inputs drawn over the whole range; here they are raised by what an output lacks to that, and biases are
+    small, so that the output of a deep network still depends on its input.
     """
-    if not tensor.constant or tensor.contents is not None:
-        return tensor
-    if parameters is not None:
-        return _own(tensor, layer, parameters)
-    if tensor.element is not Element.FLOAT:
-        return tensor
+
+    def tensor_of(index: int, tensor: Tensor) -> Tensor:
+        if not tensor.constant or tensor.name == _TABLE:
+            return tensor
+        if parameters is not None:
+            return _own(tensor, layer.name, parameters)
+        if tensor.element is Element.FLOAT:
+            return _drawn(tensor, own, damped, stream=_STREAMS * (at + 1) + index)
+        return _rescaled(tensor, own)
+
+    return replace(own, tensors=tuple(tensor_of(index, tensor) for index, tensor in enumerate(own.tensors)))
+
+
+def _drawn(tensor: Tensor, own: KernelLayout, damped: bool, stream: int) -> Tensor:
+    unit = generator.values(replace(tensor, scale=1.0, offset=0.0), generator.CONSTANT_SEED, stream)
     if tensor.name == "weights":
-        bias = next(other for other in layout.tensors if other.name == "bias")
-        fan_in = tensor.elements / bias.elements
-        return replace(tensor, scale=2.0 ** round(math.log2(math.sqrt(6.0 / fan_in))))
-    if tensor.name == "scale":
-        return replace(tensor, scale=2.0**-2, offset=1.0)
-    return replace(tensor, scale=_BIAS_SCALE)
+        outputs = next(other for other in own.tensors if other.name == "bias").elements
+        contents = unit * np.float32(math.sqrt(6.0 * outputs / tensor.elements) * (_DAMPING if damped else 1.0))
+    elif tensor.name == "scale":
+        contents = np.float32(_DAMPING if damped else 1.0) + np.float32(0.25) * unit
+    else:
+        contents = np.float32(_BIAS_REACH) * unit
+    return replace(tensor, contents=contents.astype(tensor.element.numpy))
+
+
+def _rescaled(tensor: Tensor, own: KernelLayout) -> Tensor:
+    """Return an int8 layer's bias or scaling as a network has it."""
+    if tensor.name == "bias" and tensor.contents is not None:
+        return replace(tensor, contents=tensor.contents // _BIAS_SHARE)
+    if tensor.name not in ("multiplier", "shift"):
+        return tensor
+    multipliers, shifts = (
+        next(other.contents for other in own.tensors if other.name == name) for name in ("multiplier", "shift")
+    )
+    assert multipliers is not None
+    assert shifts is not None
+    pairs = [
+        quantized_multiplier(float(multiplier) * 2.0 ** (int(shift) - 31) * UNIFORM_RMS / OUTPUT_RMS)
+        for multiplier, shift in zip(multipliers, shifts, strict=True)
+    ]
+    which = 0 if tensor.name == "multiplier" else 1
+    return replace(tensor, contents=np.array([pair[which] for pair in pairs], tensor.element.numpy))
 
 
 def _own(tensor: Tensor, layer: str, parameters: Parameters) -> Tensor:

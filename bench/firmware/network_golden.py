@@ -117,10 +117,12 @@ def _through(step: Step, held: Mapping[str, Uncertain], tensors: Mapping[str, ND
     if name in _STEEPEST:
         values, bound = reference(work, given)
         return Uncertain(values, np.hypot(_STEEPEST[name] * np.sqrt(squares["input"]), bound))
-    if name == "sigmoid":  # a staircase: an error may reach over an edge, so what counts is the step on either side
+    if (
+        name == "sigmoid"
+    ):  # a staircase: an error may reach over an edge, and is a whole step then, which a few deviations cover
         reach = COVERAGE * np.sqrt(squares["input"])
         low, high = (reference(work, {**given, "input": given["input"] + side})[0] for side in (-reach, reach))
-        return Uncertain(reference(work, given)[0], high - low)
+        return Uncertain(reference(work, given)[0], (high - low) / 4)
     if name == "softmax":  # d p_i = p_i (d x_i - sum of p_j d x_j)
         values, bound = reference(work, given)
         common = float(values**2 @ squares["input"])

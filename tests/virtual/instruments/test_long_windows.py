@@ -39,7 +39,7 @@ def test_a_slow_rate_is_not_made_faster() -> None:
     assert Lpm01a("virtual://fake/lpm01a").rate_for(500.0, 1.0) == 500.0
 
 
-def test_an_instrument_that_is_not_known_to_acquire_without_end_refuses(board: FakeBoard) -> None:  # noqa: ARG001
+def test_an_instrument_that_is_not_known_to_acquire_without_end_refuses(board: FakeBoard) -> None:
     probe = StlinkV3Pwr("virtual://fake/stlink_v3pwr")
     probe.open()
     with closing(probe):
