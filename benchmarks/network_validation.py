@@ -2,8 +2,8 @@
 
 Example: python benchmarks/network_validation.py --case lenet5 --case lenet5:int8 --case lenet5:prune=70 --station f446=16MHz,90MHz,180MHz
 
-Stations are the virtual boards l496, f446 and f746; the F446 is given a probe that reaches beyond the 50 mA of its usual one, because a table
-of sigmoids draws more at 180 MHz. Model `layers` (the default) adds up each layer's own measurement and measures it first where it is missing, so its
+Stations are the virtual boards l496, f446 and f746; the F446 is given a probe that reaches beyond the 50 mA of its usual one, because softmax
+and tables of sigmoids draw more at 180 MHz. Model `layers` (the default) adds up each layer's own measurement and measures it first where it is missing, so its
 error is that of composition alone; `fitted` and `published` estimate from the table of the database as it is. A database that is kept (--db) makes
 the next run short. Figures: docs/validation.md.
 """
@@ -24,7 +24,7 @@ stations:
   - name: virtual-f446
     board: nucleo_f446ze
     virtual: true
-    current_probe: {driver: stlink_v3pwr, url: "virtual://virtual-nucleo_f446ze/stlink_v3pwr"}
+    current_probe: {driver: ppk2, url: "virtual://virtual-nucleo_f446ze/ppk2"}
 """
 NAMES = {"l496": "virtual-nucleo_l496zg", "f446": "virtual-f446", "f746": "virtual-nucleo_f746zg"}
 CASES = ("lenet5_sigmoid", "lenet5", "lenet5:int8", "lenet5:prune=50", "lenet5:prune=70", "lenet5:prune=90")
