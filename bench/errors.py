@@ -5,6 +5,7 @@
      |   +- UnknownName                 no such board, primitive, station, probe ...
      |   +- ParameterError              a value outside its range
      |   +- ConfigurationError          a YAML file is wrong (names file and line)
+     |   +- ModelFileError              a model file is damaged, hostile, or holds what no primitive covers
      |   +- UnreachableClock            no clock configuration gives this frequency
      +- BuildError                      class "build"
      |   +- ToolchainMissing
@@ -101,6 +102,10 @@ class ParameterError(UsageError):
 
 class ConfigurationError(UsageError):
     """A configuration file is wrong."""
+
+
+class ModelFileError(UsageError):
+    """A model file is damaged, too large, or holds operators that no primitive covers."""
 
 
 class UnreachableClock(UsageError):

@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, db, doctor, export, run, validate
+from bench.cli import catalogue, db, doctor, estimate, explore, export, run, validate
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(validate.validate)
 app.command()(export.export)
+app.command()(estimate.estimate)
+app.command()(explore.explore)
 app.command()(catalogue.boards)
 app.command()(catalogue.primitives)
 app.command()(catalogue.stations)

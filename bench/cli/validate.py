@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def validate(
-    network: Annotated[str, typer.Argument(help="A built-in network; `bench estimate --help` says which there are.")],
+    network: Annotated[str, typer.Argument(help="Built-in network, or a file: .onnx, .tflite.", metavar="NETWORK")],
     station: Annotated[
         str | None,
         typer.Option(help="Where to measure; `bench stations` lists them. [default: your first, else a virtual board]"),
@@ -71,14 +71,14 @@ def validate(
 
     Example: bench validate lenet5 --station virtual-nucleo_f446ze --reduce none --reduce int8 --freq 16MHz,180MHz --sweep
     """
-    from bench.estimate.networks import network as built_in
-    from bench.estimate.reduction import Reduction
+    from bench.cli.estimating import load_network, parse_reductions
 
     if opt not in tuple(OptLevel):
         raise UnknownName.among("optimisation level", opt, [str(level) for level in OptLevel])
-    original = built_in(network)
-    reductions = [Reduction.parse(text) for text in reduce or [""]]
-    reduced = [(reduction, reduction.apply(original)) for reduction in reductions]
+    original, own_dtype, notes = load_network(network)
+    reduced = [(reduction, reduction.apply(original)) for reduction in parse_reductions(reduce or [])]
+    for note in notes:
+        err().print(note, markup=False)
     place = find_station(known_stations(stations), station)
     board = load_board(place.board)
 
@@ -96,7 +96,7 @@ def validate(
             place,
             board,
             made,
-            reduction.dtype or DType.FP32,
+            reduction.dtype or own_dtype or DType.FP32,
             clocks,
             flavor=flavor,
             opt_level=OptLevel(opt),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from bench.domain.network import Layer, Network
 from bench.domain.workload import DType
 from bench.errors import BenchError
 from bench.estimate.clocks import ClockBasis
+from bench.estimate.fit import COVERAGE
 from bench.estimate.memory import Runtime, constant_bytes, live_ram_bytes, published_ram_bytes
-from bench.estimate.models import COVERAGE, CostModel, LayerCost, Model
+from bench.estimate.models import CostModel, LayerCost, MissingPoints, Model
 from bench.estimate.table import Scope, Table
 from bench.estimate.terms import Array
 
@@ -86,7 +88,10 @@ class Estimate:
 
 @dataclass(slots=True)
 class Estimator:
-    """Estimates networks on one board from one table; keeps what it fitted, so that further networks and reductions cost little."""
+    """Estimates networks on one board from one table; keeps what it fitted, so that further networks and reductions cost little.
+
+    ``skip_incomplete``: a clock at which some primitive has no points is left out instead of refused, unless all are.
+    """
 
     table: Table
     board: str
@@ -96,14 +101,21 @@ class Estimator:
     opt_level: str = "O3"
     extrapolate: bool = False
     runtime: Runtime = field(default_factory=Runtime)
+    skip_incomplete: bool = False
     _models: dict[str, CostModel] = field(default_factory=dict)
 
     @classmethod
-    def at_measured_clocks(cls, table: Table, board: str, **options: object) -> Estimator:
-        """Return an estimator at every clock of ``board`` in the table, slowest first. Raises UnknownName for a board that is not there."""
-        table.of_primitive(Scope(board, DType.FP32), "conv2d")
-        clocks = sorted(table.clocks[board].items(), key=lambda item: (item[1], item[0]))
-        return cls(table, board, tuple(ClockBasis(name, hz, name, name) for name, hz in clocks), **options)  # type: ignore[arg-type]
+    def at_measured_clocks(
+        cls, table: Table, board: str, *, dtype: str = DType.FP32, opt_level: str = "O3", **options: Any
+    ) -> Estimator:
+        """Return an estimator at every usual clock of ``board`` in the table, slowest first; ``options`` are the other fields.
+
+        Raises UnknownName for a board that is not there.
+        """
+        scope = Scope(board, dtype, opt_level=opt_level)
+        table.of_primitive(scope, "conv2d")
+        clocks = tuple(ClockBasis(name, hz, name, name) for name, hz in table.usual_clocks(scope).items())
+        return cls(table, board, clocks, opt_level=opt_level, skip_incomplete=True, **options)
 
     def cost_model(self, dtype: str) -> CostModel:
         """Return the costs of ``dtype`` at the measured clocks that the estimator's clocks rest on."""
@@ -127,9 +139,18 @@ class Estimator:
         latency = np.stack([cost.latency_s for cost in costs])
         energy = np.stack([cost.energy_j for cost in costs])
         u95_s, u95_j = (_u95(costs, what) for what in ("latency", "energy"))
-        made = []
+        made: list[Estimate] = []
+        refused: MissingPoints | None = None
         for clock in self.clocks:
             low, high = columns[clock.low], columns[clock.high]
+            lacking = next(
+                (name for name in (clock.low, clock.high) if np.isnan(latency[:, columns[name]]).any()), None
+            )
+            if lacking is not None:
+                refused = refused or model.missing_at(lacking, costs)
+                if not self.skip_incomplete:
+                    raise refused
+                continue
             layer_s, layer_j = _at(clock, latency, energy, hz, low, high)
             total_s, total_j = float(layer_s.sum()), float(layer_j.sum())
             relative_s, relative_j = (float(max(u[low], u[high])) for u in (u95_s, u95_j))
@@ -163,6 +184,8 @@ class Estimator:
                     ),
                 )
             )
+        if not made and refused is not None:
+            raise refused
         return made
 
     def memory_bytes(self, network: Network, dtype: str) -> tuple[int, int]:

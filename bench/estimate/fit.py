@@ -16,6 +16,8 @@ from bench.estimate.terms import STREAM, STREAM_BYTES, Array, Columns, columns_o
 NO_STREAM = 1 << 40
 """A cache that keeps everything."""
 
+_IMPORTANCE = ("mac", "output", "call", "window", "line", "row", "plane")
+
 COVERAGE = 2.0
 """Standard deviations of the fit's residual that stand for 95 % coverage."""
 
@@ -26,7 +28,7 @@ class Fit:
 
     ``kernel`` is the window that the points share, None where all windows were fitted together. ``spread_*`` are relative root mean square
     residuals, ``u95_*`` the largest relative expanded uncertainties of the points, by clock. ``ranges`` are the least and greatest value of every
-    parameter among the ``points``.
+    integer parameter among the ``points``, ``choices`` the values of the others.
     """
 
     primitive: str
@@ -42,6 +44,7 @@ class Fit:
     u95_latency: Array
     u95_energy: Array
     ranges: Mapping[str, tuple[int, int]]
+    choices: Mapping[str, frozenset[str]]
     points: int
 
     def counts(self, columns: Columns) -> Array:
@@ -51,17 +54,18 @@ class Fit:
 
     def outside(self, params: Mapping[str, int | str]) -> list[str]:
         """Return which parameters lie outside the measured range, as text; empty where the model interpolates."""
-        return [
-            f"{name} = {value} (measured {low} .. {high})"
-            for name, value in params.items()
-            if isinstance(value, int) and name in self.ranges
-            for low, high in (self.ranges[name],)
-            if not low <= value <= high
-        ]
+        found = []
+        for name, value in params.items():
+            if isinstance(value, str):
+                if value not in self.choices.get(name, {value}):
+                    found.append(f"{name} = {value} (measured {', '.join(sorted(self.choices[name]))})")
+            elif name in self.ranges and not self.ranges[name][0] <= value <= self.ranges[name][1]:
+                found.append(f"{name} = {value} (measured {self.ranges[name][0]} .. {self.ranges[name][1]})")
+        return found
 
 
 def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | None, clocks: Sequence[str]) -> Fit | None:
-    """Return the fit of ``points``, None where they are too few for the terms: at least one more than terms is needed.
+    """Return the fit of ``points``, None where they are too few: one more than terms that they tell apart is needed.
 
     Points without a row at every one of ``clocks`` are left out. Every point counts by its relative error, so that small layers are met as well as
     large ones. The size behind which operands stream is the one of ``STREAM_BYTES`` that leaves the least residual at the last clock.
@@ -74,11 +78,11 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
     energy = np.array([[point.rows[clock].energy_j or np.nan for clock in clocks] for point in complete])
     element = ELEMENT_BYTES[dtype]
     plain = counts(primitive, columns, element, NO_STREAM)
-    names = tuple(name for name in plain if name != STREAM)
+    weight = 1 / np.exp(np.log(latency).mean(axis=1))[:, None]
+    names = _independent(plain, weight)
     if len(complete) < len(names) + 1:
         return None
     matrix = np.stack([plain[name] for name in names], axis=1)
-    weight = 1 / np.exp(np.log(latency).mean(axis=1))[:, None]
     stream_bytes = NO_STREAM
     if STREAM in plain and len(complete) > len(names) + 1:
         last = latency[:, -1:] * weight
@@ -113,8 +117,32 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
         u95_latency=_u95(complete, clocks, "latency"),
         u95_energy=_u95(complete, clocks, "energy"),
         ranges=_ranges(complete),
+        choices={
+            name: frozenset(str(point.params[name]) for point in complete if name in point.params)
+            for name, value in complete[0].params.items()
+            if isinstance(value, str)
+        },
         points=len(complete),
     )
+
+
+def _independent(found: Mapping[str, Array], weight: Array) -> tuple[str, ...]:
+    """Return the terms that the points can tell apart, the most telling first: windows of one size without padding make lines and outputs one."""
+    kept: list[str] = []
+    directions: list[Array] = []
+    for name in _IMPORTANCE:
+        if name not in found:
+            continue
+        column = found[name] * weight[:, 0]
+        length = float(np.linalg.norm(column))
+        rest = column.copy()
+        for _ in range(2):
+            for direction in directions:
+                rest = rest - direction * float(direction @ rest)
+        if length and float(np.linalg.norm(rest)) > 1e-9 * length:
+            kept.append(name)
+            directions.append(rest / np.linalg.norm(rest))
+    return tuple(kept)
 
 
 def _residual(matrix: Array, values: Array) -> float:

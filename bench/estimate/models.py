@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -14,7 +14,7 @@ from bench.domain.primitives import PRIMITIVES, operations, workload
 from bench.domain.workload import DType
 from bench.errors import BenchError, ParameterError
 from bench.estimate.decompose import kernel_label
-from bench.estimate.fit import COVERAGE, Fit, fit
+from bench.estimate.fit import Fit, fit
 from bench.estimate.table import Point, Scope, Table
 from bench.estimate.terms import Array, columns_of
 
@@ -31,7 +31,7 @@ class Model(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """What one layer costs at every clock, shape (clocks,). ``u95_*`` are the look-up table's share, relative; ``spread_*`` the model's own.
+    """What one layer costs at every clock, shape (clocks,), NaN at a clock without points. ``u95_*`` are the look-up table's share, relative; ``spread_*`` the model's own.
 
     ``basis`` says in words how it was found; ``extrapolated`` names parameters outside what was measured.
     """
@@ -60,7 +60,7 @@ class CostModel:
     clocks: tuple[str, ...]
     model: Model = Model.FITTED
     extrapolate: bool = False
-    _fits: dict[tuple[str, int | None], Fit | None] = field(default_factory=dict)
+    _fits: dict[tuple[str, int | None], tuple[Fit, ...]] = field(default_factory=dict)
 
     def costs(self, layers: Sequence[Layer]) -> list[LayerCost]:
         """Return the cost of every layer. Raises MissingPoints naming all that lacks, ParameterError for sizes outside what was measured."""
@@ -79,25 +79,39 @@ class CostModel:
             if cost.extrapolated and not self.extrapolate:
                 outside.append(f"{layer.name} ({layer.primitive}): {', '.join(cost.extrapolated)}")
         if missing:
-            raise self._missing(missing)
+            raise self.missing(missing)
         if outside:
             raise ParameterError(
                 f"{len(outside)} of {len(layers)} layers lie outside what was measured ({self.scope})",
                 detail="\n".join(outside),
                 hint="measure larger shapes with bench sweep, or add --extrapolate",
             )
-        return [_for(layer, found[layer.primitive, layer.params]) for layer in layers]
+        return [replace(found[layer.primitive, layer.params], layer=layer) for layer in layers]
 
-    def _missing(self, missing: Mapping[str, str]) -> MissingPoints:
+    def missing_at(self, clock: str, costs: Sequence[LayerCost]) -> MissingPoints:
+        """Return the error that says which of ``costs`` have no points at ``clock``."""
+        at = self.clocks.index(clock)
+        return self.missing(
+            {
+                f"{cost.layer.primitive} {kernel_label(cost.layer)}".strip(): cost.layer.primitive
+                for cost in costs
+                if math.isnan(cost.latency_s[at])
+            },
+            clock,
+        )
+
+    def missing(self, missing: Mapping[str, str], clock: str = "") -> MissingPoints:
         primitives = " ".join(f"--primitive {name}" for name in dict.fromkeys(missing.values()))
         dtype = f"--dtype {self.scope.dtype}"
         station = f"--station {'virtual-' if self.table.source == 'virtual' else ''}{self.scope.board}"
+        where, freq = (f" at {clock}", f" --freq {clock}") if clock else ("", "")
         if self.model is Model.PUBLISHED:
             command, few = f"bench sweep {station} {primitives} {dtype}", "no points"
         else:
             command, few = f"bench sweep {PLAN} {station} {primitives} {dtype}", "no or too few points"
         return MissingPoints(
-            f"{few} for {', '.join(missing)} ({self.scope}, {self.table.source})", hint=f"measure them: {command}"
+            f"{few} for {', '.join(missing)} ({self.scope}, {self.table.source}){where}",
+            hint=f"measure them: {command}{freq}",
         )
 
     def flavor_scope(self, primitive: str) -> Scope:
@@ -107,87 +121,113 @@ class CostModel:
         return Scope(self.scope.board, self.scope.dtype, flavor, self.scope.opt_level)
 
     def points(self, primitive: str) -> list[Point]:
-        """Return the points of ``primitive`` that have a row at every clock."""
+        """Return the points of ``primitive`` that have a row at any of the clocks."""
         found = self.table.of_primitive(self.flavor_scope(primitive), primitive)
         return [
             point
             for point in found
             if point.params.get("arithmetic", "affine") == "affine"
-            and all(clock in point.rows for clock in self.clocks)
+            and any(clock in point.rows for clock in self.clocks)
         ]
 
-    def fit_of(self, primitive: str, kernel: int | None) -> Fit | None:
-        """Return the fit of ``primitive`` for windows of ``kernel``, of all windows together where those alone are too few; None where both are."""
+    def fits_of(self, primitive: str, kernel: int | None) -> tuple[Fit, ...]:
+        """Return the fits of ``primitive`` for windows of ``kernel``, each for other clocks: one for all clocks at which the same points were measured.
+
+        Where the points of that window are too few those of all windows are fitted together; a clock with too few of both has no fit.
+        """
         key = (primitive, kernel)
         if key not in self._fits:
             points, dtype = self.points(primitive), DType(self.scope.dtype)
-            own = [point for point in points if kernel is None or point.params.get("k") == kernel]
-            made = fit(primitive, dtype, own, kernel, self.clocks)
-            self._fits[key] = made or (fit(primitive, dtype, points, None, self.clocks) if kernel is not None else None)
+            groups: dict[tuple[int, ...], list[str]] = {}
+            for clock in self.clocks:
+                there = tuple(at for at, point in enumerate(points) if clock in point.rows)
+                groups.setdefault(there, []).append(clock)
+            made = []
+            for there, clocks in groups.items():
+                all_windows = [points[at] for at in there]
+                own = [point for point in all_windows if kernel is None or point.params.get("k") == kernel]
+                found = fit(primitive, dtype, own, kernel, clocks)
+                if found is None and kernel is not None:
+                    found = fit(primitive, dtype, all_windows, None, clocks)
+                if found is not None:
+                    made.append(found)
+            self._fits[key] = tuple(made)
         return self._fits[key]
 
     def _fitted(self, layer: Layer) -> LayerCost | None:
         params = dict(layer.params)
         kernel = params.get("k")
-        made = self.fit_of(layer.primitive, int(kernel) if kernel is not None else None)
-        if made is None:
+        fits = self.fits_of(layer.primitive, int(kernel) if kernel is not None else None)
+        if not fits:
             return None
-        row = made.counts(columns_of([params]))[0]
-        outside = made.outside(params)
+        columns = columns_of([params])
+        made = {name: np.full(len(self.clocks), np.nan) for name in _ARRAYS}
+        for part in fits:
+            at, row = [self.clocks.index(clock) for clock in part.clocks], part.counts(columns)[0]
+            made["latency_s"][at], made["energy_j"][at] = row @ part.latency_s, row @ part.energy_j
+            for name in _ARRAYS[2:]:
+                made[name][at] = getattr(part, name)
+        outside = tuple(dict.fromkeys(text for part in fits for text in part.outside(params)))
         measured = any(_same(point.params, params) for point in self.points(layer.primitive))
         how = "outside" if outside else "a measured shape" if measured else "between measured shapes"
-        windows = "" if made.kernel is not None or kernel is None else " of all windows"
-        return LayerCost(
-            layer,
-            row @ made.latency_s,
-            row @ made.energy_j,
-            made.u95_latency,
-            made.u95_energy,
-            made.spread_latency,
-            made.spread_energy,
-            f"fitted to {made.points} points{windows}, {how}",
-            tuple(outside),
-        )
+        best = max(fits, key=lambda part: part.points)
+        windows = "" if best.kernel is not None or kernel is None else " of all windows"
+        return LayerCost(layer, **made, basis=f"fitted to {best.points} points{windows}, {how}", extrapolated=outside)
 
     def _published(self, layer: Layer) -> LayerCost | None:
-        """Return unit cost x applications; the unit cost is that of the measured shape nearest in size, with the same window."""
-        params = dict(layer.params)
-        dtype = DType(self.scope.dtype)
-        whole_layers = PRIMITIVES[layer.primitive].applications(params) == 1 and "k" not in params
+        """Return unit cost x applications; the unit cost is that of the published shape, else of the nearest in size, with the same window.
+
+        A primitive whose application is a whole layer is scaled by operations from the nearest layer.
+        """
+        params, dtype = dict(layer.params), DType(self.scope.dtype)
+        entry = PRIMITIVES[layer.primitive]
+        whole_layers = entry.application.startswith("one layer")
         own = [point for point in self.points(layer.primitive) if point.params.get("k") == params.get("k")]
         if not own:
             return None
         size = operations(layer.workload(dtype))
         sizes = [operations(workload(layer.primitive, point.params, dtype)) for point in own]
-        standard = [dict(work) for work in PRIMITIVES[layer.primitive].published]
-        order = range(len(own))
-        if whole_layers:
-            at = min(order, key=lambda i: (not _same(own[i].params, params), abs(math.log(sizes[i] / size))))
-            factor = 1.0 if _same(own[at].params, params) else size / sizes[at]
-            basis = "a measured layer" if factor == 1.0 else f"scaled by operations from {_text(own[at])}"
+        standard = (
+            [params]
+            if whole_layers
+            else [dict(workload(layer.primitive, values, DType.FP32).params) for values in entry.published]
+        )
+        order = sorted(
+            range(len(own)),
+            key=lambda at: (
+                not any(_same(own[at].params, values) for values in standard),
+                abs(math.log(sizes[at] / size)),
+            ),
+        )
+        made = {name: np.full(len(self.clocks), np.nan) for name in _ARRAYS}
+        made["spread_latency"][:] = made["spread_energy"][:] = 0.0
+        for column, clock in enumerate(self.clocks):
+            at = next((at for at in order if clock in own[at].rows), None)
+            if at is None:
+                continue
+            row = own[at].rows[clock]
+            exact = whole_layers and _same(own[at].params, params)
+            share = size / sizes[at] if whole_layers else layer.applications / own[at].applications
+            factor = 1.0 if exact else share
+            made["latency_s"][column] = row.latency_s * factor
+            made["u95_latency"][column] = row.latency_u95_s / row.latency_s
+            if row.energy_j:
+                made["energy_j"][column] = row.energy_j * factor
+                made["u95_energy"][column] = (row.energy_u95_j or 0.0) / row.energy_j
+        first = own[order[0]]
+        if not whole_layers:
+            basis = f"unit cost of {_text(first)}"
+        elif _same(first.params, params):
+            basis = "a measured layer"
         else:
-            defaults = [dict(workload(layer.primitive, values, dtype).params) for values in standard]
-            at = min(
-                order,
-                key=lambda i: (
-                    not any(_same(own[i].params, values) for values in defaults),
-                    abs(math.log(sizes[i] / size)),
-                ),
-            )
-            factor = layer.applications / own[at].applications
-            basis = f"unit cost of {_text(own[at])}"
-        outside = ()
+            basis = f"scaled by operations from {_text(first)}"
+        outside: tuple[str, ...] = ()
         if whole_layers and not min(sizes) <= size <= max(sizes):
             outside = (f"{size} operations (measured {min(sizes)} .. {max(sizes)})",)
-        rows = [own[at].rows[clock] for clock in self.clocks]
-        nothing = np.zeros(len(rows))
-        energy = np.array([math.nan if row.energy_j is None else row.energy_j for row in rows])
-        u95_energy = np.array([math.nan if row.energy_u95_j is None else row.energy_u95_j for row in rows])
-        latency = np.array([row.latency_s for row in rows])
-        u95_latency = np.array([row.latency_u95_s for row in rows]) / latency
-        return LayerCost(
-            layer, latency * factor, energy * factor, u95_latency, u95_energy / energy, nothing, nothing, basis, outside
-        )
+        return LayerCost(layer, **made, basis=basis, extrapolated=outside)
+
+
+_ARRAYS = ("latency_s", "energy_j", "u95_latency", "u95_energy", "spread_latency", "spread_energy")
 
 
 def _same(one: Mapping[str, int | str], other: Mapping[str, int | str]) -> bool:
@@ -197,20 +237,3 @@ def _same(one: Mapping[str, int | str], other: Mapping[str, int | str]) -> bool:
 
 def _text(point: Point) -> str:
     return ",".join(f"{name}={value}" for name, value in point.params.items() if isinstance(value, int))
-
-
-def _for(layer: Layer, cost: LayerCost) -> LayerCost:
-    return LayerCost(
-        layer,
-        cost.latency_s,
-        cost.energy_j,
-        cost.u95_latency,
-        cost.u95_energy,
-        cost.spread_latency,
-        cost.spread_energy,
-        cost.basis,
-        cost.extrapolated,
-    )
-
-
-__all__ = ["COVERAGE", "CostModel", "LayerCost", "MissingPoints", "Model"]

@@ -9,9 +9,9 @@ from itertools import product
 from bench.domain.clock import ClockConfiguration
 from bench.domain.lut import SCHEMA_VERSION, LutRow
 from bench.domain.network import Layer
-from bench.domain.primitives import shape, workload
+from bench.domain.primitives import applications, shape, workload
 from bench.domain.workload import DType, Workload
-from bench.estimate.memory import weight_bytes
+from bench.estimate.memory import ELEMENT_BYTES, weight_bytes
 from bench.estimate.terms import columns_of, counts
 
 CLOCKS = tuple(
@@ -39,7 +39,7 @@ COEFFICIENTS = {
 
 def cycles(work: Workload, wait_states: int) -> float:
     """Return what a call of ``work`` costs by the law: the terms, and a multiply-accumulate that waits for the flash."""
-    found = counts(work.primitive, columns_of([dict(work.params)]), 4, 128)
+    found = counts(work.primitive, columns_of([dict(work.params)]), ELEMENT_BYTES[work.dtype], 128)
     return float(sum(value[0] * COEFFICIENTS.get(name, 2.0 * wait_states) for name, value in found.items()))
 
 
@@ -106,8 +106,6 @@ def row(work: Workload, clock: ClockConfiguration, board: str = "nucleo_f446ze",
 
 def workload_applications(work: Workload) -> int:
     """Return the applications of one call."""
-    from bench.domain.primitives import applications
-
     return applications(work)
 
 
