@@ -128,7 +128,7 @@ def validate(
             failed |= len(comparisons) < len(clocks)
             rows += _rows(plan, comparisons, counted, store.repository)
             if not as_json:
-                _show(plan, comparisons)
+                print_comparisons(plan, comparisons)
                 _show_layers(plan, counted, store.repository)
         name = store.name
     if as_json:
@@ -222,7 +222,7 @@ def _optional(value: float | None, unit: str) -> str:
     return "-" if value is None else format_si(value, unit)
 
 
-def _show(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> None:
+def print_comparisons(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> None:
     """Print what was measured and how much the estimate is off: per clock, flash and RAM once, and the means."""
     from bench.sweep.validate import mean_absolute_errors
 

@@ -112,9 +112,16 @@ def network_workload(
     opt_level: OptLevel = OptLevel.O3,
     parameters: Parameters | None = None,
 ) -> Workload:
-    """Return the workload under which a run of ``network`` is recorded: its name, its structure and its weights are the parameters."""
+    """Return the workload under which a run of ``network`` is recorded: its name, its structure and its weights are the parameters.
+
+    A name may come from a file and ends up in comments of the sources, so it is reduced to harmless characters.
+    """
     weights = DRAWN if parameters is None else _digest(parameters)
-    params = (("name", network.name), ("structure", structure(network)), ("weights", weights))
+    params = (
+        ("name", re.sub(r"[^A-Za-z0-9_.+-]", "_", network.name)),
+        ("structure", structure(network)),
+        ("weights", weights),
+    )
     return Workload(NETWORK, params, dtype, flavor, opt_level)
 
 

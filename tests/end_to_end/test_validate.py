@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bench.boards.paths import data_dir
+from bench.boards.stations import all_stations, find_station
 from bench.build import BuildCache, find_toolchain
-from bench.cli.validate import validate
+from bench.cli.validate import print_comparisons, validate
 from bench.domain.network import Network
 from bench.domain.workload import DType
 from bench.errors import OutputMismatch, UsageError
@@ -27,6 +28,8 @@ from bench.measure.network_layers import count_layers
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier
 from bench.store import Selection, open_store
+from bench.sweep.layers import Cost
+from bench.sweep.validate import compare, plan_network
 from bench.target.board_under_test import BoardUnderTest
 from tests.end_to_end.conftest import Workplace
 from tests.end_to_end.kernels import BOARD, CLOCK, call, net_cycles, start
@@ -129,7 +132,10 @@ def test_validate_measures_records_and_compares(tiny_is_built_in: str, capsys: p
         }
         (run,) = store.repository.latest_accepted(Selection(primitives=("network",)))
         assert run.point.workload["name"] == "tiny"
-    assert validate("tiny", **options) == 0  # type: ignore[arg-type]
+    plan = plan_network(
+        find_station(all_stations(None), run.point.station), BOARD, tiny("tiny"), DType.FP32, [run.point.clock]
+    )
+    print_comparisons(plan, compare(plan, [run], {run.point.clock.id: Cost(1.0, None, 1.0, 1, 1)}))
     text = capsys.readouterr().out
     assert "mean absolute error: latency" in text
     assert all(len(line) <= 80 for line in text.splitlines() if "clock" in line or "MHz" in line)

@@ -108,3 +108,14 @@ def test_what_does_not_fit_the_board_is_refused_before_anything_is_built() -> No
     assert "--reduce" in refusal.value.hint
     with pytest.raises(ParameterError, match="weights and tables"):
         check_network_memory(lay_out(network("autoencoder"), DType.FP32), BOARD)
+
+
+def test_names_from_a_file_do_no_harm_in_the_sources() -> None:
+    net = network("lenet5")
+    layers = (
+        Layer("*/ int x; /*", *[getattr(net.layers[0], f) for f in ("primitive", "params", "inputs", "out_shape")]),
+    )
+    files = render_network(
+        lay_out(Network("*/ #error /*", net.in_shape, layers), DType.FP32), BOARD, [solve(BOARD, 16e6)]
+    ).tree.files
+    assert not any("*/ int x" in text or "#error" in text for text in files.values())
