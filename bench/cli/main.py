@@ -24,6 +24,7 @@ from bench.cli import (
     run,
     show,
     sweep,
+    validate,
 )
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
@@ -41,7 +42,11 @@ _PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
     "Measure": {"run": run.run, "sweep": sweep.sweep},
     "Look at what was measured": {"show": show.show, "plot": plot.plot, "report": report.report},
     "Hand on": {"export": export.export, "import": importing.import_table},
-    "From primitives to networks": {"estimate": estimate.estimate, "explore": explore.explore},
+    "From primitives to networks": {
+        "estimate": estimate.estimate,
+        "explore": explore.explore,
+        "validate": validate.validate,
+    },
     "What there is": {
         "boards": catalogue.boards,
         "primitives": catalogue.primitives,

@@ -28,7 +28,6 @@ from bench.probes.base import (
     ProbeSpec,
     check_range,
     check_sampling,
-    usable_rate_hz,
 )
 from bench.stats import ProbeAccuracy, window_stats
 from bench.target.board_under_test import BoardUnderTest
@@ -87,7 +86,8 @@ class EnergyMeter:
         check_range(self._probe.spec, self._board.expected_current_a(clock.hclk_hz))
         loops = ceil(settings.window_s * clock.hclk_hz / call.cycles)
         planned_s = loops * call.cycles / clock.hclk_hz
-        rate_hz = usable_rate_hz(self._probe.spec, settings.sample_rate_hz)
+        duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + settings.idle_s
+        rate_hz = self._probe.rate_for(settings.sample_rate_hz, duration_s)
         check_sampling(self._probe.spec, rate_hz, min(planned_s, settings.idle_s))
         if loops * call.cycles > COUNTER_LIMIT_CYCLES:
             raise ParameterError(
@@ -105,7 +105,6 @@ class EnergyMeter:
             settle_ticks=round(settings.settle_s * clock.timer1_hz),
             idle_ticks=round(sleep_s * clock.timer1_hz),
         )
-        duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + settings.idle_s
         trigger_timeout_s = (
             TRIGGER_MARGIN_S
             + settings.settle_s

@@ -16,7 +16,6 @@ from typing import Protocol
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Point, Run, Verdict
-from bench.domain.primitives import operations
 from bench.domain.station import Station
 from bench.domain.workload import OptLevel, Workload
 from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
@@ -68,7 +67,8 @@ class Procedure:
         self._meter = meter
         self._settings = settings
         self._narrator = narrator
-        self._verifier = Verifier(image.work, image.firmware.layout, settings.seed)
+        firmware = image.firmware
+        self._verifier = Verifier(image.work, firmware.layout, settings.seed, reference=firmware.reference)
 
     def runs(self) -> Iterator[Run]:
         """Unattended: flash what differs, start the harness, and yield one run a clock, in the clocks' order, nothing tried twice.
@@ -167,7 +167,7 @@ class Procedure:
         work = self._image.work
         per_operation = CYCLES_PER_OPERATION_MAX * (UNOPTIMISED_FACTOR if work.opt_level is OptLevel.O0 else 1.0)
         calls = self._settings.warmup + self._settings.repeats + 1
-        cycles = calls * (CALL_CYCLES_MAX + per_operation * operations(work)) + self._setup_cycles()
+        cycles = calls * (CALL_CYCLES_MAX + per_operation * self._image.firmware.operations) + self._setup_cycles()
         return MIN_TIMEOUT_S + TIMEOUT_FACTOR * cycles / clock.hclk_hz
 
     def _setup_cycles(self) -> float:

@@ -140,6 +140,12 @@ class CurrentProbe(ABC):
         """Tell by USB ids and description whether this driver's instrument is at ``port``. Pure; a driver that cannot tell says no."""
         return False
 
+    def rate_for(self, wanted_hz: float, duration_s: float) -> float:  # noqa: ARG002
+        """Return the rate at which to sample for ``duration_s``: ``wanted_hz``, or the instrument's highest where that is lower; less where
+        a driver spares memory in long windows.
+        """
+        return min(wanted_hz, self.spec.max_sample_rate_hz)
+
     @abstractmethod
     def open(self) -> None:
         """Connect and set up; does not change the target's supply."""
@@ -229,8 +235,3 @@ def check_sampling(spec: ProbeSpec, sample_rate_hz: float, window_s: float) -> N
             f"(bandwidth {format_si(spec.bandwidth_hz, 'Hz')}): it needs {format_si(least_s, 's')}",
             hint=f"use --window {format_si(least_s, 's').replace(' ', '')} or longer, or a faster probe: {_FASTER_PROBES}",
         )
-
-
-def usable_rate_hz(spec: ProbeSpec, wanted_hz: float) -> float:
-    """Return ``wanted_hz``, or the probe's highest rate where that is lower."""
-    return min(wanted_hz, spec.max_sample_rate_hz)

@@ -115,6 +115,8 @@ def _session(station: Station, board: Board, connect: Connect) -> Session:
             "keep_unwritten": True,
             "chip_erase": "sector",
             "hide_programming_progress": True,
+            # A page of the flash, by the host's clock: a busy host emulates a virtual board's programming slowly.
+            "flash.timeout.program": 60.0,
             # Time for a real board to come up after a reset; a virtual one has its own time.
             "reset.post_delay": 0.0 if has_own_time(probes[0]) else RESET_SETTLE_S,
         },
