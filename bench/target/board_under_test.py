@@ -302,7 +302,7 @@ class BoardUnderTest:
 
     def _last_call(self) -> int | None:
         """Return the innermost call that the stack shows; it lies at the bottom of the RAM, below the mailbox (link.ld.j2)."""
-        base, flash = self._board.ram.base, self._board.flash
+        base, flash = self._board.harness_ram.base, self._board.flash
 
         def is_call_before(address: int) -> bool:
             inside = flash.base + 4 <= address <= flash.base + flash.size_bytes
