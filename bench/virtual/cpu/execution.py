@@ -92,7 +92,8 @@ class Execution:
         self._state[at.H_FPU_ENABLED] = system.fpu_enabled
         self._state[at.H_CHECK_PENDING] = bool(system.pending)
         mode = CheckMode(
-            flash_reads=bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
+            # Once they had to be watched they stay so: every clock switch goes through zero wait states, and forgets all blocks otherwise.
+            flash_reads=self._blocks.mode.flash_reads or bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
             unaligned_traps=bool(system.ccr & CCR_UNALIGN_TRP),
             divide_traps=bool(system.ccr & CCR_DIV_0_TRP),
         )
