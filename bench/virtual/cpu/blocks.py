@@ -73,10 +73,13 @@ class BlockTable:
         fetch: Callable[[int, int], bytes],
         flash_offset: Callable[[int], int | None],
         registers: Callable[[], Sequence[int]],
+        *,
+        double_precision: bool = False,
     ) -> None:
         self._state = state
-        self._words = memoryview(state)  # the same, quicker for single words
+        self._words = state.data  # the same, quicker for single words
         self._timing = timing
+        self._double_precision = double_precision
         self._fetch = fetch
         self._flash_offset = flash_offset
         self._registers = registers
@@ -145,6 +148,8 @@ class BlockTable:
         for index in plan.hooked:
             self._check_access(instructions[index])
         for instruction in instructions:
+            if instruction.double and not self._double_precision:
+                self.add_check(instruction, at.CHECK_DOUBLE)
             if instruction.name == "sev":
                 self.add_check(instruction, at.CHECK_EVENT)
             if instruction.kind is Kind.DIVIDE:

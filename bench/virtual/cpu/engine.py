@@ -92,7 +92,7 @@ class Engine:
         self._state_address = self.state.ctypes.data
         for memory in memories:
             self._map(memory)
-        self.words = memoryview(self.state)
+        self.words = self.state.data
         self._executed = np.zeros(native.SRAM_PAGES, np.uint8)
         self._hook(uc.UC_HOOK_TLB_FILL, native.on_fill, 1, 0, self._executed.ctypes.data)
         self._interrupt: int | None = None

@@ -36,6 +36,7 @@ class Execution:
         timing: CoreTiming,
         *,
         direct_registers: bool = True,
+        double_precision: bool = False,
     ) -> None:
         spans = [(base, memory.size) for memory in memories for base in memory.bases] + [
             (region.base, region.size) for region in mmio
@@ -53,7 +54,15 @@ class Execution:
         self._state = self._engine.state
         self._words = self._engine.words  # the same, quicker for single words
         self._set_up_flash(flashes[0] if flashes else None)
-        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset, self._engine.registers)
+        self._double_precision = double_precision
+        self._blocks = BlockTable(
+            self._state,
+            timing,
+            self._memory.bytes,
+            self._flash_offset,
+            self._engine.registers,
+            double_precision=double_precision,
+        )
         self.system = SystemControl()
         self._units = LoadStoreUnit(self._engine, self._memory)
         self._exceptions = ExceptionUnit(self._engine, self.system, self._memory)
@@ -258,6 +267,8 @@ class Execution:
     def _due_fault(self, instruction: Instruction) -> Cfsr:
         if instruction.uses_fpu and not self.system.fpu_enabled:
             return Cfsr.NOCP
+        if instruction.double and not self._double_precision:
+            return Cfsr.UNDEFINSTR
         if instruction.divisor is not None:
             zero = self._engine.get(CORE_NAMES[instruction.divisor]) == 0
             return Cfsr.DIVBYZERO if zero and self.system.ccr & CCR_DIV_0_TRP else Cfsr(0)

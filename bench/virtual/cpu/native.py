@@ -246,7 +246,9 @@ def _make_on_code(sources: int) -> Any:
         armed = address != state[at.H_PASS]
         if not armed:
             state[at.H_PASS] = -1
-        if armed and (kind & at.CHECK_BREAK or (kind & at.CHECK_FPU and state[at.H_FPU_ENABLED] == 0)):
+        if armed and (
+            kind & (at.CHECK_BREAK | at.CHECK_DOUBLE) or (kind & at.CHECK_FPU and state[at.H_FPU_ENABLED] == 0)
+        ):
             stop(state, at.STOP_CHECK, address)
             return
         if kind & (at.CHECK_ADDRESS_BITS | at.CHECK_DIVIDE | at.CHECK_QUOTIENT):

@@ -60,6 +60,7 @@ F446 = FlashGeometry("STM32F446xE", SECTORS, _ERASE_S)
 # Lowest supply for a parallelism, RM0390 table 6; x64 needs an external VPP that the board does not have.
 _LOWEST_V = {0: 1.7, 1: 2.1, 2: 2.7}
 
+
 class FlashArray(Protocol):
     """The bytes of the flash, at ``ARRAY_BASE``; a write makes the core forget translated code."""
 
