@@ -20,7 +20,7 @@ from bench.errors import (
 )
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
-from bench.measure.verify import refuse_wrap
+from bench.measure.verify import CLOCK_MARGIN, refuse_wrap
 from bench.probes.base import (
     Capture,
     CaptureRequest,
@@ -128,8 +128,9 @@ class EnergyMeter:
             with suppress(DebugProbeError):
                 under_test.reattach(request, reattach_timeout_s)
             raise
-        # The core may still sleep, and a sleeping core need not answer the debug port.
-        under_test.sleep(sleep_s + EDGE_GUARD_S)
+        # The core may still sleep, and a sleeping core need not answer the debug port; its clock may be off.
+        awake_s = capture.trigger_fall_s + sleep_s * (1 + CLOCK_MARGIN) + EDGE_GUARD_S
+        under_test.sleep(max(0.0, awake_s - len(capture.current_a) / capture.sample_rate_hz))
         report = under_test.reattach(request, reattach_timeout_s)
         if release_s > settings.settle_s:
             raise VerifyError(
