@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
+from statistics import median
 from typing import Protocol
 
 from bench.domain.board import Board
@@ -107,7 +108,7 @@ class Procedure:
             cycle_run = self._cycle_run(report, output)
             if self._meter is not None:
                 self._narrator.step(f"sampling the current at {point.clock.hclk_hz / 1e6:g} MHz")
-                call = Call(max(cycle_run.kernel_cycles), self._setup_cycles(), report.word("output_digest"))
+                call = self._call(cycle_run, report)
                 energy_run = self._meter.measure(self._board, index, point.clock, call)
             result = reduce(
                 cycle_run,
@@ -161,6 +162,11 @@ class Procedure:
             stack_bytes=report.word("stack_bytes"),
             output_sha256=sha256(output).hexdigest(),
         )
+
+    def _call(self, cycle_run: CycleRun, report: Report) -> Call:
+        net_cycles = median(cycle_run.kernel_cycles) - median(cycle_run.empty_cycles)
+        digest = report.word("output_digest")
+        return Call(max(cycle_run.kernel_cycles), self._setup_cycles(), digest, max(0.0, net_cycles))
 
     def _cycles_timeout_s(self, clock: ClockConfiguration) -> float:
         """Return a generous bound: so many cycles for every operation of the workload, at this clock."""
