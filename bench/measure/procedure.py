@@ -19,7 +19,7 @@ from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Point, Run, Verdict
 from bench.domain.station import Station
 from bench.domain.workload import OptLevel, Workload
-from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
+from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, Unstable, error_context
 from bench.firmware.clock_registers import confirm
 from bench.firmware.mailbox import Command, Report, Request
 from bench.measure.energy import Call, EnergyMeter
@@ -27,6 +27,7 @@ from bench.measure.image import Image
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier, refuse_wrap
 from bench.stats import reduce
+from bench.stats.stability import unstable
 from bench.target.board_under_test import BoardUnderTest
 
 TIMEOUT_FACTOR = 3.0
@@ -117,6 +118,11 @@ class Procedure:
                 oscillator_tolerance=self._image.board.limits.oscillator(point.clock.oscillator).tolerance_relative,
                 accuracy=self._meter.accuracy if self._meter is not None else None,
             )
+            if reason := unstable(cycle_run, energy_run):
+                raise Unstable(
+                    reason,
+                    hint="let the board warm up, keep draughts, light and other loads away, or use a longer --window",
+                )
         except BenchError as error:
             return rejected(point, self._image, error, measured_at, cycle_run, energy_run), error
         run = Run(
