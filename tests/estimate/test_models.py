@@ -88,7 +88,7 @@ def test_published_is_unit_cost_times_applications() -> None:
         *grid("avgpool2d", size=[32], k=[2]),
         ("relu", {}),
         ("softmax", {"n": 10}),
-        *[("fully_connected", {"n_in": i, "n_out": o}) for i, o in ((400, 120), (120, 84), (84, 10))],
+        *[s for i, o in ((400, 120), (120, 84), (84, 10)) for s in grid("fully_connected", n_in=[i], n_out=[o])],
     ]
     made = table_rows([*shapes, *SHAPES[:20]])
     estimator = Estimator.at_measured_clocks(Table.of(made), BOARD, model=Model.PUBLISHED)
