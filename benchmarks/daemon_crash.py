@@ -1,6 +1,6 @@
 """Kills the daemon at random instants of a sweep, and compares what is there in the end with an undisturbed sweep.
 
-    python benchmarks/daemon_crash.py [--kills 100] [--seed 1] [--folder DIR]
+    python benchmarks/daemon_crash.py [--kills 100] [--seed 1] [--life 6] [--folder DIR]
 
 A sweep of six primitives in fp32 and int8 at six clocks is submitted on a virtual station without a current probe (cycles alone, so that
 many kills fall into few minutes). The daemon is started again and again and killed (SIGKILL) after a random time, which begins when it has opened
@@ -29,7 +29,6 @@ STATION = "virtual-crash"
 STATIONS = f"stations:\n  - {{name: {STATION}, board: nucleo_f446ze, virtual: true, debug_probe: virtual-nucleo_f446ze-crash}}\n"
 PLAN = ["--freq", "16MHz,24MHz,32MHz,64MHz,120MHz,180MHz", "--repeats", "2", "--station", STATION]
 PLAN += [part for name in ("relu", "add", "sub", "mul", "relu6", "residual_add") for part in ("--primitive", name)]
-LONGEST_LIFE_S = 6.0
 PER_JOB = """\
 SELECT e.job_id, e.label, count(*) FROM job_event e WHERE e.kind = 'accepted' GROUP BY 1, 2"""
 
@@ -92,6 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--life", type=float, default=6.0, help="longest life of a daemon after its start, in seconds")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder: Path = options.folder or Path(tempfile.mkdtemp(prefix="daemon-crash-"))
@@ -107,7 +107,7 @@ def main() -> int:
         if stormy.rows("status", str(jobs[-1]))[0]["missing"] == 0:
             jobs.append(stormy.rows("submit", *PLAN, "--again")[0]["job"])
         process = stormy.daemon()
-        time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+        time.sleep(chance.uniform(0.0, options.life))
         process.send_signal(signal.SIGKILL)
         process.wait()
     took_s = time.monotonic() - begun

@@ -34,7 +34,11 @@ MOST_REASONS = 12
 
 def sweep(
     plan: Annotated[
-        Path | None, typer.Argument(help="Plan file; options take the place of what it says.", metavar="[PLAN.yaml]")
+        Path | None,
+        typer.Argument(
+            help="Plan file, or cost-model for the shipped one; options take the place of what it says.",
+            metavar="[PLAN.yaml]",
+        ),
     ] = None,
     station: Annotated[
         list[str] | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,9 @@ from bench.units import format_si, parse
 
 if TYPE_CHECKING:
     from bench.build import BuildCache
+    from bench.domain.network import Network
+    from bench.estimate.reduction import Reduction
+    from bench.firmware.network import Parameters
     from bench.measure.network_layers import LayerCycles
     from bench.measure.settings import Settings
     from bench.store import Repository
@@ -55,6 +59,9 @@ def validate(
     layers: Annotated[bool, typer.Option("--layers", help="Count the cycles of every layer, too.")] = False,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Measure first what the table lacks of the layers, each alone.")
+    ] = False,
+    drawn_weights: Annotated[
+        bool, typer.Option("--drawn-weights", help="Draw the weights of an ONNX model, too, instead of taking its own.")
     ] = False,
     repeats: Annotated[int, typer.Option(help="Counted inferences a clock.")] = 2,
     window: Annotated[str, typer.Option(help="Shortest energy window; it holds at least one inference.")] = "100ms",
@@ -101,6 +108,7 @@ def validate(
             flavor=flavor,
             opt_level=OptLevel(opt),
             reduce=str(reduction),
+            parameters=None if drawn_weights else _parameters(network, made, reduction),
         )
         for reduction, made in reduced
     ]
@@ -115,6 +123,7 @@ def validate(
                 err().print(
                     f"{plan.laid_out.work} on {place.name} ({place.source}), {len(clocks)} clocks", markup=False
                 )
+            _check_model(network, plan, settings)
             comparisons = _validate(
                 plan,
                 store.repository,
@@ -136,6 +145,29 @@ def validate(
     else:
         out().print(f"runs are recorded in {name} (source: {place.source})", markup=False)
     return 1 if failed else 0
+
+
+def _parameters(name: str, network: Network, reduction: Reduction) -> Parameters | None:
+    """Return the weights of an ONNX model that is measured as it is; of anything else None: they are drawn."""
+    path = Path(name)
+    if path.suffix.lower() != ".onnx" or str(reduction):
+        return None
+    from bench.firmware.network_onnx import read_parameters
+
+    return read_parameters(path, network)
+
+
+def _check_model(name: str, plan: NetworkPlan, settings: Settings) -> None:
+    """Compare the reference of a model with its own weights with ONNX Runtime's output. Raises OutputMismatch."""
+    if not plan.laid_out.own_weights:
+        return
+    from bench.firmware.network_onnx import check_against_onnxruntime
+
+    share = check_against_onnxruntime(Path(name), plan.laid_out, settings.seed)
+    if share is None:
+        err().print("onnxruntime is not installed: the output is checked against the bench's references alone")
+    else:
+        err().print(f"ONNX Runtime and the reference agree: within {share:.1%} of the bound", markup=False)
 
 
 def _validate(

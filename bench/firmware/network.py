@@ -89,6 +89,11 @@ class NetworkLayout:
         return self.layout.tensors[0]
 
     @property
+    def own_weights(self) -> bool:
+        """Whether the weights are those of a model, not drawn."""
+        return self.work["weights"] != DRAWN
+
+    @property
     def weight_bytes(self) -> int:
         """Flash of weights and tables."""
         return self.layout.constant_bytes
@@ -272,7 +277,8 @@ def _own(tensor: Tensor, layer: str, parameters: Parameters) -> Tensor:
         values = parameters[layer][tensor.name]
     except KeyError:
         raise ParameterError(
-            f"layer {layer!r}: the model has no {tensor.name}", hint="leave the model's weights out"
+            f"layer {layer!r}: the model has no {tensor.name}",
+            hint="leave the model's weights out with --drawn-weights",
         ) from None
     if values.shape != tensor.shape:
         raise ParameterError(

@@ -70,6 +70,7 @@ class PowerShieldProbe(CurrentProbe):
 
     def rate_for(self, wanted_hz: float, duration_s: float) -> float:
         """Return the highest rate up to ``wanted_hz`` that keeps the trace within ``TRACE_SAMPLES``, at least ``SLOWEST_HZ``."""
+        wanted_hz = super().rate_for(wanted_hz, duration_s)
         rates = [rate for rate in SAMPLE_RATES_HZ if SLOWEST_HZ <= rate <= wanted_hz]
         fitting = [rate for rate in rates if rate * duration_s <= TRACE_SAMPLES]
         return float(max(fitting, default=min(rates, default=wanted_hz)))

@@ -141,7 +141,7 @@ def test_a_target_that_never_stops(workplace: Workplace) -> None:
         ("    volatile int one = 1, zero = 0; args->output[0] = (float)(one / zero);", ("DIVBYZERO", "kernel.c:5")),
         (
             "    volatile char big[20000]; big[0] = 1; args->output[0] = big[0];",
-            ("stack overflow", "STKERR", "stack_of_call at main.c"),
+            ("stack overflow", "STKERR", "called from", "at main.c:"),
         ),
     ],
     ids=["unmapped write", "undefined instruction", "flash write", "division by zero", "stack overflow"],
