@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tests.docs.pages import ROOT
+
 NOT_RUN: tuple[tuple[str, str], ...] = (
     (r"^sudo ", "changes the host, as root"),
     (r"^(systemctl|udevadm|usermod) ", "changes the host"),
@@ -11,6 +13,7 @@ NOT_RUN: tuple[tuple[str, str], ...] = (
     (r"^make$|^make (docs|lint|bench|clean|lock|format|help)\b", "installs and runs tools of development; CI runs docs and lint"),
     (r"^make run$", "has a test of its own below, without the installation"),
     (r"^git clone ", "needs the network"),
+    (r"^\. \.venv/bin/activate$", "the sandbox has its own bench on the path"),
     (r"^cd bench$", "goes into the clone that is not made"),
     (r"--cmsis-nn|cmsis-nn ", "needs Arm's library, which is not part of the bench; tests/firmware has a stand-in"),
     (r"^python benchmarks/", "takes minutes to hours; `make bench` runs them"),
@@ -20,7 +23,7 @@ NOT_RUN: tuple[tuple[str, str], ...] = (
     (r"^bench daemon\b", "serves until it is stopped; tests/end_to_end/test_daemon.py does it"),
     (r"^bench (status|logs) .*--(watch|follow)", "goes on until the job ends, and no daemon measures it here"),
     (r"^bench sweep$", "measures the whole primitive set, which takes an hour; its dry run is run"),
-    (r"^bench sweep plans/cost-model.yaml(?!.*--dry-run)", "measures 200 shapes in two data types, which takes hours"),
+    (r"^bench sweep cost-model(?!.*--dry-run)", "measures 200 shapes in two data types, which takes hours"),
     (r"^bench (?!doctor\b|submit\b).*--station (?!virtual-)", "needs a board"),
     (r"^bench doctor --station desk", "needs a board"),
     (r"^bench stations --detect", "looks for boards; what it finds depends on the host"),
@@ -42,6 +45,7 @@ END"""
 _QUICK = "bench run --no-plot --window 5ms --size 12x12 --primitive"
 
 BEFORE: dict[str, tuple[str, ...]] = {
+    "docs/howto/add-a-board.md": (f"cp -r '{ROOT}/boards' .",),
     "docs/daemon.md": (_STATIONS,),
     "docs/many-hosts.md": (_STATIONS,),
     "docs/lut.md": (

@@ -2,6 +2,7 @@
 
 What counts as a command: every line of a fenced ``sh`` block (or of one without a language that begins with the name of a program), every line
 behind ``$ `` in a ``console`` or ``text`` block, and indented lines that begin with ``bench``. A backslash at the end of a line continues it.
+A ``yaml`` block whose first line is a comment with a file's name is that file, made at this place of the page.
 What follows a command in a ``console`` block is its standard output; a line ``...`` stands for any number of lines.
 """
 
@@ -83,11 +84,20 @@ def commands(page: str) -> list[Command]:
     found: list[Command] = []
     for block in blocks(page):
         first = next((line.split()[0] for line in block.lines if line.strip() and not line.startswith("#")), "")
-        if any(line.startswith("$ ") for line in block.lines):
+        if name := _shown_file(block):
+            text = "\n".join((f"cat > {name} <<'END'", *block.lines, "END"))
+            found.append(Command(page, block.line, text))
+        elif any(line.startswith("$ ") for line in block.lines):
             found += _session(page, block)
         elif block.language in {"sh", "bash"} or (not block.language and first in PROGRAMS):
             found += [Command(page, line, text) for line, whole in _lines(block) if (text := _COMMENT.sub("", whole))]
     return found
+
+
+def _shown_file(block: Block) -> str | None:
+    """Return the name of the file that ``block`` shows, which its first line says (``# plan.yaml``); a stations file would make a board the default."""
+    name = re.match(r"# (\S+\.yaml)$", block.lines[0]) if block.language == "yaml" and block.lines else None
+    return name[1] if name and name[1] != "stations.yaml" else None
 
 
 def spans(page: str) -> list[Command]:

@@ -13,7 +13,7 @@ import typer
 from bench.cli.main import app
 from tests.docs.compare import differences
 from tests.docs.exceptions import BEFORE, NOT_RUN, reason_not_to_run
-from tests.docs.pages import ROOT, Block, Command, blocks, commands, pages, spans, text_of, words
+from tests.docs.pages import ROOT, Command, blocks, commands, pages, spans, text_of, words
 from tests.docs.sandbox import Sandbox
 
 WITH_COMMANDS = [page for page in pages() if any(reason_not_to_run(command.text) is None for command in commands(page))]
@@ -32,21 +32,12 @@ def assert_does(sandbox: Sandbox, command: Command) -> None:
         assert not different, f"{command}\n{different}\n\nall of it:\n{done.out}"
 
 
-def shown_plan(block: Block) -> str | None:
-    """Return the name of the file that ``block`` shows, by its first line (``# plan.yaml``); a stations file would make a board the default."""
-    name = re.match(r"# (\S+\.yaml)$", block.lines[0]) if block.language == "yaml" and block.lines else None
-    return name[1] if name and name[1] != "stations.yaml" else None
-
-
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_commands_of_the_page(page: str, new_sandbox: NewSandbox) -> None:
     sandbox = new_sandbox(page.replace("/", "-"), False)
     for text in BEFORE.get(page, ()):
         done = sandbox.run(text)
         assert done.code == 0, f"before {page}: {text}\n{done.out}\n{done.err}"
-    for block in blocks(page):
-        if name := shown_plan(block):
-            (sandbox.folder / name).write_text("\n".join(block.lines) + "\n", encoding="utf-8")
     for command in commands(page):
         if reason_not_to_run(command.text) is None:
             assert_does(sandbox, command)
