@@ -11,6 +11,7 @@ _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "<digest>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC|\+00:00)?"), "<time>"),
+    (re.compile(r'"\w+_u95_\w+": [-+.\de]+'), "<u95>"),
     (re.compile(r"[±]\s*[-+.\de]+ ?%?"), "<u95>"),
     (re.compile(r"[┌┐└┘│┤├┬┴┼─●·▄▀█╭╮╰╯]+"), ""),
 )
