@@ -43,6 +43,14 @@ def test_commands_of_the_page(page: str, new_sandbox: NewSandbox) -> None:
             assert_does(sandbox, command)
 
 
+def test_python_examples(new_sandbox: NewSandbox) -> None:
+    page = "docs/howto/python.md"
+    script = "\n".join(line for block in blocks(page) if block.language == "python" for line in (*block.lines, ""))
+    assert "sweep(" in script
+    done = new_sandbox("python", False).run(f"python - <<'END'\n{script}\nEND")
+    assert done.code == 0, done.err
+
+
 def test_make_run_prints_what_the_readme_shows(new_sandbox: NewSandbox) -> None:
     recipe = re.search(r"^run: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert recipe is not None
