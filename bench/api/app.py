@@ -11,7 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter
 
 from bench.api import jobs, lut, overview, points, runs, stations
-from bench.api.guard import Access, Guard
+from bench.api.access import Access
+from bench.api.guard import Guard
 from bench.api.problems import Problem, handle_errors
 from bench.daemon.service import Service
 

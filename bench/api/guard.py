@@ -8,7 +8,6 @@ origins unless the server agrees; this one never does (no CORS). Beyond the loop
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,9 +15,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bench.api.access import Access
 from bench.api.problems import problem
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY_BYTES = 64 * 1024
 API = "/api/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,20 +31,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Which Host headers are ours (names in lower case; ``any_address``: IP addresses as well, which no other site can claim), and the token."""
-
-    hosts: frozenset[str] = LOOPBACK_NAMES
-    any_address: bool = False
-    token: str | None = None
-
-    def knows(self, host: str) -> bool:
-        """Whether ``host``, without its port, is a name of this server."""
-        name = host.lower().rstrip(".")
-        return name in self.hosts or (self.any_address and _is_address(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +114,3 @@ def _same(origin: str, host: str) -> bool:
         return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
     except ValueError:
         return False
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

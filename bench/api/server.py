@@ -12,10 +12,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bench.api.guard import LOOPBACK_NAMES, Access
-from bench.daemon.service import Service
+from bench.api.access import LOOPBACK_NAMES, Access
 from bench.errors import ParameterError
+
+if TYPE_CHECKING:
+    from bench.daemon.service import Service
 
 DEFAULT_PORT = 8440
 LEAST_TOKEN = 16

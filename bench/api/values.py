@@ -14,7 +14,7 @@ from bench.store import Selection
 from bench.units import parse
 
 MAX_ID = 2**31 - 1
-MAX_IMAGES = 20_000
+MAX_IMAGES = 5_000
 """More images than this are submitted from the command line, which is not in the way of others while it plans them."""
 WORD = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"

@@ -88,6 +88,8 @@ def daemon(
     chosen = _chosen(known, serve or [])
     gone_after_s, takeover_after_s = _seconds(gone_after, "gone-after"), _seconds(takeover_after, "takeover-after")
 
+    listening = _listen(host, port, token or None, allow_host or ()) if web else None
+
     # Imported late: DBOS, pyOCD and SQLAlchemy take their time.
     from bench.build import BuildCache
     from bench.daemon.daemon import Daemon, Timing
@@ -100,7 +102,6 @@ def daemon(
     stop = Stop()
     _on_signals(stop)
     libraries = {CMSIS_NN: cmsis_nn}
-    listening = _listen(host, port, token or None, allow_host or ()) if web else None
     with ExitStack() as stack:
         store = stack.enter_context(open_store(db))
         if listening is not None:
