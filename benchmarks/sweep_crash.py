@@ -56,7 +56,9 @@ class Folder:
         )
         rows = [{name: value for name, value in row.items() if name not in NOISY} for row in json.loads(done.stdout)]
         with sqlite3.connect(self.path / "m.db") as connection:
-            counts = connection.execute("select verdict, count(*) from run group by point_id, verdict").fetchall()
+            counts = connection.execute(
+                "select verdict, count(*) from run where not sentinel group by point_id, verdict"
+            ).fetchall()
         if counts != [("accepted", 1)] * len(rows):
             sys.exit(f"not every point is there exactly once: {counts}")
         return sorted(rows, key=str)

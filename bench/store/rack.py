@@ -205,9 +205,11 @@ def _daemon(row: DaemonRow, now: datetime, gone_after_s: float) -> DaemonStatus:
 
 def _described(columns: dict[str, Any]) -> Station:
     probe = columns["current_probe"]
+    lists = {name: tuple(value) for name, value in columns.items() if isinstance(value, list)}  # JSON knows no tuples
     return Station(
         **{
             **columns,
+            **lists,
             "source": Source(columns["source"]),
             "current_probe": None if probe is None else CurrentProbeConfig(**probe),
         }

@@ -119,11 +119,11 @@ def job(rack: Workplace, number: int = 1, *arguments: str, **environment: str) -
 
 COUNTED = """\
 SELECT s.name, w.primitive, c.clock_id, count(*) FROM run r JOIN point p ON p.id = r.point_id JOIN station s ON s.id = p.station_id
-JOIN workload w ON w.id = p.workload_id JOIN clock c ON c.id = p.clock_id WHERE r.verdict = 'accepted' GROUP BY 1, 2, 3"""
+JOIN workload w ON w.id = p.workload_id JOIN clock c ON c.id = p.clock_id WHERE r.verdict = 'accepted' AND NOT r.sentinel GROUP BY 1, 2, 3"""
 
 
 def runs_per_point(rack: Workplace) -> dict[tuple[str, str, str], int]:
-    """Return how often each point has an accepted run."""
+    """Return how often each point has an accepted run, sentinels aside."""
     with sqlite3.connect(rack.folder / "measurements.db") as connection:
         return {(station, work, clock): n for station, work, clock, n in connection.execute(COUNTED)}
 

@@ -38,7 +38,7 @@ def runs(place: Workplace) -> list[tuple[str, str, str, str, int]]:
     with sqlite3.connect(place.folder / "measurements.db") as connection:
         return connection.execute(
             "select station.name, params, clock.clock_id, verdict, count(*) from run join point on point.id = point_id join station on "
-            "station.id = station_id join workload on workload.id = workload_id join clock on clock.id = point.clock_id group by 1, 2, 3, 4"
+            "station.id = station_id join workload on workload.id = workload_id join clock on clock.id = point.clock_id where not sentinel group by 1, 2, 3, 4"
         ).fetchall()
 
 
