@@ -158,7 +158,13 @@ class Scpi(CurrentProbe):
             current_a, rate_hz = even(numbers[0::2], numbers[1::2], request.duration_s, self._name)
         refuse_beyond(current_a, self._range_a * (_COMPLIANCE if self._dialect.supplies else 1.0), self._name)
         trace_a = current_a.astype(np.float32)
-        fall_s, resolution_s = fall_time(trace_a, rate_hz, bandwidth_hz=self.spec.bandwidth_hz, tail_s=request.tail_s)
+        fall_s, resolution_s = fall_time(
+            trace_a,
+            rate_hz,
+            bandwidth_hz=self.spec.bandwidth_hz,
+            tail_s=request.tail_s,
+            between_s=request.fall_between_s,
+        )
         return Capture(
             sample_rate_hz=rate_hz,
             current_a=trace_a,

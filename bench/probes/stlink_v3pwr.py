@@ -70,7 +70,7 @@ class StlinkV3Pwr(PowerShieldProbe):
         return str(rate_hz)
 
     def _window_end(self, request: CaptureRequest) -> WindowEnd:
-        return partial(_by_step, self.spec.bandwidth_hz, request.tail_s)
+        return partial(_by_step, self.spec.bandwidth_hz, request.tail_s, between_s=request.fall_between_s)
 
 
 def _by_step(
@@ -79,5 +79,6 @@ def _by_step(
     stream: StreamParser,  # noqa: ARG001
     current_a: NDArray[np.float32],
     sample_rate_hz: float,
+    between_s: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
-    return fall_time(current_a, sample_rate_hz, bandwidth_hz=bandwidth_hz, tail_s=tail_s)
+    return fall_time(current_a, sample_rate_hz, bandwidth_hz=bandwidth_hz, tail_s=tail_s, between_s=between_s)

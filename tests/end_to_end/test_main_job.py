@@ -139,3 +139,25 @@ def test_a_postgresql_database_serves_as_well(workplace: Workplace, postgresql_u
     rows = workplace.bench("export", "--json", "--db", postgresql_url, "--board", "nucleo_f446ze").rows()
     assert [row["sysclk_hz"] for row in rows] == [16e6, 180e6]
     assert not (workplace.folder / "measurements.db").exists()
+
+
+def test_no_point_was_tried_twice(done: tuple[Workplace, Outcome]) -> None:
+    """Nothing of a board at rest is unstable, and no window's end is missed."""
+    place, _ = done
+    with sqlite3.connect(place.folder / "measurements.db") as database:
+        assert database.execute("select action, cause from event").fetchall() == []
+        assert database.execute("select distinct attempts from run").fetchall() == [(1,)]
+
+
+def test_a_window_that_ends_before_its_plan(new_workplace: Callable[[], Workplace]) -> None:
+    """Calls in a row take 2 % less than calls alone, with five wait states; the core still sleeps until the probe has finished."""
+    place = new_workplace()
+    outcome = place.bench("run", "--primitive", "softmax", "--freq", "180MHz")
+    assert outcome.code == 0, outcome.err
+    assert "attempt" not in outcome.err
+    with sqlite3.connect(place.folder / "measurements.db") as database:
+        rows = database.execute("select window_cycles / window_s, window_s from energy_run").fetchall()
+    assert rows
+    for clock_hz, window_s in rows:
+        assert clock_hz == pytest.approx(180e6, rel=2e-3)
+        assert window_s < 0.0985

@@ -103,6 +103,38 @@ def test_a_window_too_short_for_the_probe_is_refused_before_anything_runs() -> N
     assert slow.asked is not None
     assert slow.asked.sample_rate_hz == 2e3
     assert slow.asked.planned_fall_s == pytest.approx(0.1)
+    assert slow.asked.fall_between_s == (0.0, pytest.approx(0.11))  # nothing is known of the call's overhead
+
+
+def test_the_core_sleeps_until_the_probe_has_finished_however_early_the_window_ends() -> None:
+    class AskedProbe(ArmedProbe):
+        """Remembers what it was asked."""
+
+        asked: CaptureRequest | None = None
+
+        def arm(self, request: CaptureRequest) -> None:
+            self.asked = request
+
+    class AskedBoard(SlowPort):
+        """Remembers what it was asked."""
+
+        asked: Request | None = None
+
+        def run_detached(self, request: Request) -> float:
+            self.asked = request
+            return super().run_detached(request)
+
+    probe, board, clock = AskedProbe("unused"), AskedBoard(0.0), clock_table(BOARD)[-1][1]
+    for net_cycles in (0.0, 500.0, 1000.0):
+        with pytest.raises(OutputMismatch):
+            EnergyMeter(probe, "lpm01a", BOARD, Settings()).measure(board, 0, clock, Call(1000, 0.0, 1, net_cycles))  # type: ignore[arg-type]
+        assert probe.asked is not None
+        assert probe.asked.fall_between_s is not None
+        assert board.asked is not None
+        earliest_s, latest_s = probe.asked.fall_between_s
+        assert earliest_s == pytest.approx(0.1 * net_cycles / 1000 / 1.1)
+        assert latest_s == pytest.approx(0.11)
+        assert earliest_s + board.asked.idle_ticks / clock.timer1_hz > probe.asked.duration_s
 
 
 def test_a_window_that_would_wrap_the_counter_is_refused() -> None:

@@ -24,7 +24,7 @@ def trace(fall: float, total: int = 3000, high_a: float = 20e-3, low_a: float = 
     noise=st.floats(0.0, 0.004),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_the_step_is_found_within_a_fraction_of_a_sample(fall: float, low: float, noise: float, seed: int) -> None:
     values = trace(fall, low_a=low * 20e-3)
     noisy = values * (1 + noise * np.random.default_rng(seed).standard_normal(values.size))
@@ -46,6 +46,93 @@ def test_a_single_wrong_sample_does_not_move_the_end(at: int, value_a: float) ->
     values = trace(1000.5)
     values[at] = value_a
     assert find_step_down(values).position == pytest.approx(1000.5, abs=1.5)
+
+
+PLAN = (900.0, 1100.0)
+
+
+@pytest.mark.parametrize("last_a", [14e-3, 60e-3])
+def test_layers_that_draw_other_currents_are_no_ends(last_a: float) -> None:
+    """The largest step of all is that between two layers; the end is where the core goes to sleep."""
+    values = trace(1000.3, low_a=10e-3)
+    for call in range(4):  # of 250 samples: three layers
+        values[call * 250 : call * 250 + 150] = 58e-3
+        values[call * 250 + 150 : call * 250 + 200] = 30e-3
+        values[call * 250 + 200 : call * 250 + 250] = last_a
+    values[1000] = 10e-3 + 0.3 * (last_a - 10e-3)
+    step = find_step_down(values.astype(np.float32), PLAN)
+    assert step.position == pytest.approx(1000.3, abs=0.1)
+    assert step.high_a == pytest.approx(last_a, rel=0.01)
+    assert step.low_a == pytest.approx(10e-3, rel=1e-3)
+
+
+def test_ripple_and_noise_move_the_end_by_no_more_than_is_said() -> None:
+    for seed in range(50):
+        random = np.random.default_rng(seed)
+        fall = random.uniform(950, 1050)
+        values = trace(fall, low_a=19e-3)  # a step of 5 %
+        values += 1e-4 * np.sin(np.arange(values.size) * 0.9) + 1.5e-4 * random.standard_normal(values.size)
+        step = find_step_down(values, PLAN)
+        assert 0.5 < step.unsure < 4
+        assert step.position == pytest.approx(fall, abs=1.5 * step.unsure + 0.5)
+
+
+def test_noise_that_hides_the_end_is_refused() -> None:
+    values = trace(1000.0, low_a=19e-3) + 2.5e-3 * np.random.default_rng(2).standard_normal(3000)
+    with pytest.raises(CurrentProbeError):
+        find_step_down(values, PLAN)
+
+
+@pytest.mark.parametrize("time_constant", [0.3, 5.0, 20.0])
+def test_a_slow_filter_delays_the_end_by_its_time_constant(time_constant: float) -> None:
+    values, pole = trace(1000.0), np.exp(-1 / time_constant)
+    weights = (1 - pole) * pole ** np.arange(round(20 * time_constant) + 10)
+    slow = np.convolve(np.r_[np.full(weights.size - 1, 2e-3), values], weights, "valid")
+    delay = float((np.arange(weights.size) * weights).sum())  # of this discrete filter
+    assert find_step_down(slow, PLAN, filter_samples=time_constant).position == pytest.approx(1000 + delay, abs=0.1)
+
+
+@pytest.mark.parametrize("fall", [600.0, 1300.0])
+def test_an_end_that_the_plan_does_not_allow_is_refused(fall: float) -> None:
+    assert find_step_down(trace(fall)).position == pytest.approx(fall, abs=0.1)
+    with pytest.raises(ProbeTimeout, match="planned between samples 900 and 1100") as caught:
+        find_step_down(trace(fall), PLAN)
+    assert "core clock" in caught.value.hint
+
+
+def test_a_core_that_wakes_within_the_capture_is_refused() -> None:
+    values = trace(1000.0)
+    values[-90:] = 20e-3
+    with pytest.raises(ProbeProtocolError, match=r"\d+ samples after the step at sample 1000"):
+        find_step_down(values, PLAN)
+
+
+def test_an_interruption_in_the_window_is_refused_though_the_end_is_clear() -> None:
+    values = trace(1000.0)
+    values[400:440] = 2e-3
+    with pytest.raises(ProbeProtocolError, match="before the step at sample 1000"):
+        find_step_down(values, PLAN)
+
+
+@given(
+    fall=st.floats(920, 1080),
+    share=st.floats(0.05, 0.9),
+    layers=st.lists(st.tuples(st.integers(20, 300), st.floats(1.0, 6.0)), min_size=1, max_size=6),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_layers(fall: float, share: float, layers: list[tuple[int, float]], seed: int) -> None:
+    """Whatever the layers draw above the sleeping core's current, the end is found, or refused; no other edge is taken for it."""
+    pattern = np.concatenate([np.full(count, factor) for count, factor in layers])
+    inside = np.clip(fall - np.arange(3000), 0.0, 1.0)
+    low_a = share * 5e-3
+    values = low_a + (np.resize(pattern, 3000) * 5e-3 - low_a) * inside
+    values += 1e-3 * low_a * np.random.default_rng(seed).standard_normal(values.size)
+    try:
+        step = find_step_down(values, PLAN)
+    except CurrentProbeError:
+        return
+    assert step.position == pytest.approx(fall, abs=3.0)
 
 
 def test_filter_and_tail_are_taken_off() -> None:
