@@ -22,6 +22,8 @@ from bench.target.stm32 import register_targets
 
 _DEV_ID = 0xFFF
 RESET_SETTLE_S = 0.1
+UNHURRIED_S = 120.0
+"""Time-out for a flash operation of a virtual board: pyOCD's are by the host's clock, which on a busy host says nothing of the board's."""
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +107,12 @@ def _session(station: Station, board: Board, connect: Connect) -> Session:
             f"debug probe {station.debug_probe} of station {station.name} is not connected",
             hint=f"pyOCD lists: {known}; `pyocd list` shows them",
         )
+    unhurried = has_own_time(probes[0])
+    operations = ("init", "erase_sector", "program") if unhurried else ()
     return Session(
         probes[0],
         options={
+            **{f"flash.timeout.{operation}": UNHURRIED_S for operation in operations},
             "target_override": board.pyocd_target,
             "connect_mode": str(connect),
             "resume_on_disconnect": False,
@@ -119,7 +124,7 @@ def _session(station: Station, board: Board, connect: Connect) -> Session:
             # A page of the flash, by the host's clock: a busy host emulates a virtual board's programming slowly.
             "flash.timeout.program": 60.0,
             # Time for a real board to come up after a reset; a virtual one has its own time.
-            "reset.post_delay": 0.0 if has_own_time(probes[0]) else RESET_SETTLE_S,
+            "reset.post_delay": 0.0 if unhurried else RESET_SETTLE_S,
         },
     )
 

@@ -80,9 +80,15 @@ class Workplace:
 
 
 @pytest.fixture(scope="session")
-def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
+def build_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
+    """Return the build cache of this run of the tests, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return BuildCache((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "images")
+
+
+@pytest.fixture(scope="session")
+def new_workplace(tmp_path_factory: pytest.TempPathFactory, build_cache: BuildCache) -> Callable[[], Workplace]:
     """Return a maker of workplaces: own folder, own virtual boards, one build cache."""
-    cache = tmp_path_factory.mktemp("cache")
     bytecode = (
         tmp_path_factory.getbasetemp().parent / "bytecode"
     )  # one for all workers: a command starts in half the time
@@ -93,7 +99,7 @@ def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Work
             **{name: value for name, value in os.environ.items() if not name.startswith("BENCH_")},
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(bytecode),
-            "BENCH_CACHE": str(cache),
+            "BENCH_CACHE": str(build_cache.root),
             "BENCH_VIRTUAL_STATE": str(folder / "virtual"),
             "COLUMNS": "160",
         }
@@ -115,9 +121,3 @@ def virtual_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardUnd
         patch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path_factory.mktemp("virtual")))
         with open_board(find_station(all_stations(None), f"virtual-{BOARD.name}"), BOARD) as connected:
             yield connected
-
-
-@pytest.fixture(scope="session")
-def build_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
-    """Return an empty build cache."""
-    return BuildCache(tmp_path_factory.mktemp("images"))

@@ -27,7 +27,7 @@ SETTINGS = Settings(window_s=0.01, idle_s=0.005, repeats=3)
 
 
 def test_staying_attached_is_visibly_wrong_and_the_procedure_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_cache: BuildCache
 ) -> None:
     """The same image, clock and instrument twice: as it is done, and with the debug port left powered over the window."""
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
@@ -37,7 +37,7 @@ def test_staying_attached_is_visibly_wrong_and_the_procedure_is_not(
         board,
         [solve(board, 16e6)],
         find_toolchain(),
-        BuildCache(tmp_path / "cache"),
+        build_cache,
     )
     probe = CurrentProbeConfig("lpm01a", f"virtual://{UNIQUE_ID}/lpm01a?seed=1")
     station = Station("virtual-detach", board.name, Source.VIRTUAL, UNIQUE_ID, probe)

@@ -137,9 +137,9 @@ def measure(
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
-    """Return a cache for all cases."""
-    return BuildCache(tmp_path_factory.mktemp("images"))
+def cache(build_cache: BuildCache) -> BuildCache:
+    """Return the cache of all tests."""
+    return build_cache
 
 
 @pytest.fixture(scope="module")

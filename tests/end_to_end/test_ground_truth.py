@@ -31,7 +31,7 @@ INSTRUMENT_OF = {name: name for name in INSTRUMENTS} | {"ppk2_ampere": "ppk2"}
 @pytest.mark.parametrize("instrument_seed", [1, 2])
 @pytest.mark.parametrize("driver", [name for name in probe_names() if name in INSTRUMENT_OF])
 def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, instrument_seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_cache: BuildCache, driver: str, instrument_seed: int
 ) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
     clocks = [solve(BOARD, mhz * 1e6) for mhz in (16, 64, 180)]
@@ -40,7 +40,7 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
         BOARD,
         clocks,
         find_toolchain(),
-        BuildCache(tmp_path / "cache"),
+        build_cache,
     )
     probe = CurrentProbeConfig(driver, f"virtual://{UNIQUE_ID}/{INSTRUMENT_OF[driver]}?seed={instrument_seed}")
     station = Station("virtual-truth", BOARD.name, Source.VIRTUAL, UNIQUE_ID, probe)
@@ -72,7 +72,9 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
     assert seen == len(clocks)
 
 
-def test_the_current_is_sampled_without_the_debugger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_is_sampled_without_the_debugger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_cache: BuildCache
+) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
     clock = solve(BOARD, 16e6)
     image = prepare(
@@ -80,7 +82,7 @@ def test_the_current_is_sampled_without_the_debugger(tmp_path: Path, monkeypatch
         BOARD,
         [clock],
         find_toolchain(),
-        BuildCache(tmp_path / "cache"),
+        build_cache,
     )
     probe = CurrentProbeConfig("lpm01a", f"virtual://{UNIQUE_ID}/lpm01a")
     station = Station("virtual-truth", BOARD.name, Source.VIRTUAL, UNIQUE_ID, probe)

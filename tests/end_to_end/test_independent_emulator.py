@@ -104,12 +104,12 @@ def output_on_virtual_board(image: Image) -> str:
     ],
 )
 def test_the_same_image_computes_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, int | str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_cache: BuildCache, params: dict[str, int | str]
 ) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
     work = workload("conv2d", params)
     clocks = [clock for _, clock in clock_table(BOARD)]
-    image = prepare(work, BOARD, clocks, find_toolchain(), BuildCache(tmp_path / "cache"))
+    image = prepare(work, BOARD, clocks, find_toolchain(), build_cache)
     dump = tmp_path / "output.bin"
     words = run_in_qemu(image, dump)
     output = dump.read_bytes()

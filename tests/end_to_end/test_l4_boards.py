@@ -48,9 +48,9 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "virtual"))
 
 
-def image_of(board: Board, clocks: list[ClockConfiguration], folder: Path) -> Image:
+def image_of(board: Board, clocks: list[ClockConfiguration], cache: BuildCache) -> Image:
     work = workload("conv2d", {"k": 3, "in_h": 4, "in_w": 4})
-    return prepare(work, board, clocks, find_toolchain(), BuildCache(folder / "cache"))
+    return prepare(work, board, clocks, find_toolchain(), cache)
 
 
 def procedure(board: Board, under_test: BoardUnderTest, image: Image) -> Procedure:
@@ -94,11 +94,11 @@ def all_clocks(board: Board) -> list[ClockConfiguration]:
 
 
 @pytest.mark.parametrize("name", list(FURTHER))
-def test_every_clock_from_any_other_without_a_complaint(name: str, tmp_path: Path) -> None:
+def test_every_clock_from_any_other_without_a_complaint(name: str, build_cache: BuildCache) -> None:
     board = load_board(name)
     clocks = all_clocks(board)
     order = [*clocks, *random.Random(7).sample(clocks, len(clocks))]
-    image = image_of(board, order, tmp_path)
+    image = image_of(board, order, build_cache)
     with open_board(find_station(all_stations(None), f"virtual-{name}"), board) as under_test:
         virtual = world.peek(f"virtual-{name}")
         assert virtual is not None
@@ -121,14 +121,14 @@ def test_every_clock_from_any_other_without_a_complaint(name: str, tmp_path: Pat
     ],
 )
 def test_a_wrong_clock_switch_is_reported_with_its_place_and_its_cause(
-    name: str, mhz: float, change: dict[str, object], complaint: str, tmp_path: Path
+    name: str, mhz: float, change: dict[str, object], complaint: str, build_cache: BuildCache
 ) -> None:
     board = load_board(name)
     wrong = replace(solve(board, mhz * 1e6), **change)  # type: ignore[arg-type]
     assert check(wrong, board.limits)
     good = solve(board, 4e6)
     with open_board(find_station(all_stations(None), f"virtual-{name}"), board) as under_test:
-        runs = list(procedure(board, under_test, image_of(board, [wrong, good], tmp_path)).runs())
+        runs = list(procedure(board, under_test, image_of(board, [wrong, good], build_cache)).runs())
     assert [run.verdict for run in runs] == [Verdict.REJECTED, Verdict.ACCEPTED]
     bad = runs[0]
     assert bad.failure_class == "run"
@@ -137,7 +137,7 @@ def test_a_wrong_clock_switch_is_reported_with_its_place_and_its_cause(
     assert complaint in (bad.detail or "")
 
 
-def test_an_oscillator_that_does_not_come_is_reported(tmp_path: Path) -> None:
+def test_an_oscillator_that_does_not_come_is_reported(build_cache: BuildCache) -> None:
     """The kit of the virtual board has a crystal; a clock taken in bypass never comes, and the firmware says so."""
     board = load_board("disco_l4r9i")
     crystal = board.limits.oscillator(Oscillator.HSE)
@@ -145,7 +145,7 @@ def test_an_oscillator_that_does_not_come_is_reported(tmp_path: Path) -> None:
     other = replace(board, limits=replace(board.limits, oscillators=(*board.limits.oscillators, bypass)))
     missing = ClockConfiguration.parse("hsebyp16-ahb1-apb1.1-range2-ws1-id")
     with open_board(find_station(all_stations(None), "virtual-disco_l4r9i"), other) as under_test:
-        (run,) = procedure(other, under_test, image_of(other, [missing], tmp_path)).runs()
+        (run,) = procedure(other, under_test, image_of(other, [missing], build_cache)).runs()
     assert run.verdict is Verdict.REJECTED
     assert "external clock (HSE) did not start" in (run.reason or "")
     assert "HSERDY never comes" in (run.detail or "")

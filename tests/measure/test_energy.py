@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bench.boards import load_board
@@ -13,7 +14,7 @@ from bench.firmware import mailbox
 from bench.firmware.mailbox import Report, Request
 from bench.measure.energy import Call, EnergyMeter
 from bench.measure.settings import Settings
-from bench.probes.base import CaptureRequest
+from bench.probes.base import Capture, CaptureRequest
 from bench.probes.lpm01a import Lpm01a
 
 BOARD = load_board("nucleo_f446ze")
@@ -25,9 +26,9 @@ class ArmedProbe(Lpm01a):
     def arm(self, request: CaptureRequest) -> None:
         """Do nothing."""
 
-    def collect(self) -> object:  # type: ignore[override]
-        """Return nothing that could be reduced."""
-        return None
+    def collect(self) -> Capture:
+        """Return 0.2 s with a window of 0.1 s."""
+        return Capture(1000.0, np.zeros(200, np.float32), 0.1, 1e-3, 3.3, False, None)
 
 
 class SlowPort:
@@ -36,6 +37,7 @@ class SlowPort:
     def __init__(self, release_s: float) -> None:
         self.release_s = release_s
         self.reattached = False
+        self.slept_s = 0.0
 
     def next_sequence(self) -> int:
         return 1
@@ -44,7 +46,7 @@ class SlowPort:
         return self.release_s
 
     def sleep(self, seconds: float) -> None:
-        pass
+        self.slept_s += seconds
 
     def reattach(self, request: Request, timeout_s: float) -> Report:
         self.reattached = True
@@ -135,6 +137,23 @@ def test_the_core_sleeps_until_the_probe_has_finished_however_early_the_window_e
         assert earliest_s == pytest.approx(0.1 * net_cycles / 1000 / 1.1)
         assert latest_s == pytest.approx(0.11)
         assert earliest_s + board.asked.idle_ticks / clock.timer1_hz > probe.asked.duration_s
+
+
+def test_the_port_is_taken_when_the_core_has_woken_and_not_much_later() -> None:
+    """It sleeps 62 ms behind a window of 100 ms, by its own clock; 100 ms of them were captured, or 50."""
+    for captured, left_s in ((200, 0.0), (150, 0.1 + 0.062 * 1.05 + 1e-3 - 0.15)):
+
+        class Probe(ArmedProbe):
+            samples = captured
+
+            def collect(self) -> Capture:
+                return Capture(1000.0, np.zeros(self.samples, np.float32), 0.1, 1e-3, 3.3, False, None)
+
+        board = SlowPort(0.0)
+        meter = EnergyMeter(Probe("unused"), "lpm01a", BOARD, Settings())
+        with pytest.raises(OutputMismatch):
+            meter.measure(board, 0, clock_table(BOARD)[0][1], Call(1000, 0.0, 1))  # type: ignore[arg-type]
+        assert board.slept_s == pytest.approx(left_s, abs=1e-4)
 
 
 def test_a_window_that_would_wrap_the_counter_is_refused() -> None:
