@@ -15,7 +15,7 @@ from queue import Queue
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from bench.api.server import listen, serving
 from bench.boards.stations import all_stations
@@ -138,8 +138,8 @@ def submit(page: Page, station: str, primitive: str, *clocks: str, params: str =
     return int(answer.value.json()["job"])
 
 
-def sweep(page: Page, number: int) -> Page:
-    return page.locator("#jobs > li").filter(has_text=re.compile(rf"^{number} · "))  # type: ignore[return-value]
+def sweep(page: Page, number: int) -> Locator:
+    return page.locator("#jobs > li").filter(has_text=re.compile(rf"^{number} · "))
 
 
 def test_submit_watch_it_progress_and_look_at_the_points(browser: Browser, bench: Bench) -> None:
