@@ -20,9 +20,9 @@ export async function setUpForm(submitted) {
 }
 
 export function showStationChoice(stations) {
-  const rank = (station) => (station.state === "unserved" || station.state === "gone" ? 1 : 0);
+  const rank = (station) => ({ busy: 0, idle: 0, paused: 1, quarantined: 1 })[station.state] ?? 2;
   const sorted = [...stations].sort((one, other) => rank(one) - rank(other));
-  options($("submit-station"), sorted.map((station) => [station.name, station.name + (rank(station) ? " (not served now)" : "")]));
+  options($("submit-station"), sorted.map((station) => [station.name, station.name + ["", ` (${station.state})`, " (not served now)"][rank(station)]]));
   if ($("submit-station").value !== clocksOf) showClocks();
 }
 
