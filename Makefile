@@ -11,7 +11,7 @@ SHELL := /bin/bash
 TOOLCHAIN_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi
 TEST_PACKAGES := gdb-multiarch qemu-system-arm postgresql chromium
 
-.PHONY: help run test lint format bench clean lock toolchain test-tools
+.PHONY: help run test lint format docs bench clean lock toolchain test-tools
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -32,6 +32,9 @@ lint: $(READY) ## Check style, types and layers.
 format: $(READY) ## Format the Python sources.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## Build the documentation into site/; a link that leads nowhere is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 bench: $(READY) toolchain ## Run the benchmarks.
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -5,6 +5,7 @@
      |   +- UnknownName                 no such board, primitive, station, probe ...
      |   +- ParameterError              a value outside its range
      |   +- ConfigurationError          a YAML file is wrong (names file and line)
+     |   +- ModelFileError              a model file is damaged, hostile, or holds what no primitive covers
      |   +- UnreachableClock            no clock configuration gives this frequency
      +- BuildError                      class "build"
      |   +- ToolchainMissing
@@ -23,6 +24,7 @@
      |   +- OutputMismatch
      |   +- ClockUnconfirmed            the core clock is not what was asked for
      |   +- CounterWrapped              DWT->CYCCNT wrapped in the window
+     |   +- Unstable                    cycles or current changed while they were measured
      |   +- Drifted                     class "drift": the sentinel point, measured again, came out different
      +- StationQuarantined              class "station": the ladder of recoveries did not help; leave this station out
      +- CurrentProbeError               class "probe"
@@ -115,6 +117,10 @@ class ParameterError(UsageError):
 
 class ConfigurationError(UsageError):
     """A configuration file is wrong."""
+
+
+class ModelFileError(UsageError):
+    """A model file is damaged, too large, or holds operators that no primitive covers."""
 
 
 class UnreachableClock(UsageError):
@@ -211,6 +217,10 @@ class ClockUnconfirmed(VerifyError):
 
 class CounterWrapped(VerifyError):
     """DWT->CYCCNT wrapped during the window (2^32 cycles)."""
+
+
+class Unstable(VerifyError):
+    """Cycles or current changed while they were measured, by more than noise explains."""
 
 
 class Drifted(VerifyError):

@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from bench.boards.paths import data_dir
 from bench.boards.schema import Block, Text
 from bench.boards.yaml_file import YamlFile, read
 from bench.domain.sweep import PrimitiveSweep, SweepRequest
@@ -108,8 +109,14 @@ class SweepFile(Block):
 
 
 def load_plan(path: Path) -> SweepRequest:
-    """Return the request in the plan file ``path``. Raises ConfigurationError that names file and line."""
-    return read(path).parse(SweepFile).build()
+    """Return the request in the plan file ``path``, or in the plan of that name that comes with the bench ("cost-model").
+
+    Raises ConfigurationError that names file and line.
+    """
+    shipped = data_dir("plans") / f"{path.name}.yaml"
+    return (
+        read(shipped if not path.suffix and not path.exists() and shipped.is_file() else path).parse(SweepFile).build()
+    )
 
 
 def request_from_dict(data: Mapping[str, Any], where: str = "request") -> SweepRequest:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards.stations import default_station, find_station
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, StationsFile, known_stations
 from bench.domain.primitives.base import CMSIS_NN
 from bench.domain.station import Source, Station
@@ -131,6 +130,8 @@ def _listen(host: str, port: int | None, token: str | None, names: Sequence[str]
 
 def _chosen(known: dict[str, Station], names: Sequence[str]) -> list[Station]:
     """Return the stations to serve. Raises UnknownName, ParameterError where two are on one debug probe."""
+    from bench.boards.stations import default_station, find_station
+
     chosen = [find_station(known, name) for name in dict.fromkeys(names)]
     if not names:
         chosen = [station for station in known.values() if station.source is Source.HARDWARE]

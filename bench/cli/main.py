@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import typer
 
-from bench.cli import catalogue, daemon, db, doctor, export, importing, jobs, plot, report, run, sweep
+from bench.cli import (
+    catalogue,
+    daemon,
+    db,
+    doctor,
+    estimate,
+    explore,
+    export,
+    importing,
+    jobs,
+    plot,
+    report,
+    run,
+    show,
+    sweep,
+    validate,
+)
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -21,24 +38,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run.run)
-app.command()(sweep.sweep)
-app.command()(export.export)
-app.command("import")(importing.import_table)
-app.command()(report.report)
-app.command()(plot.plot)
-app.command()(catalogue.boards)
-app.command()(catalogue.primitives)
-app.command()(catalogue.stations)
-app.command()(doctor.doctor)
-app.command()(daemon.daemon)
-app.command()(jobs.submit)
-app.command()(jobs.status)
-app.command()(jobs.logs)
-app.command()(jobs.cancel)
-app.command()(jobs.pause)
-app.command()(jobs.resume)
-app.add_typer(db.app, name="db")
+_PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
+    "Measure": {"run": run.run, "sweep": sweep.sweep},
+    "Look at what was measured": {"show": show.show, "plot": plot.plot, "report": report.report},
+    "Hand on": {"export": export.export, "import": importing.import_table},
+    "From primitives to networks": {
+        "estimate": estimate.estimate,
+        "explore": explore.explore,
+        "validate": validate.validate,
+    },
+    "What there is": {
+        "boards": catalogue.boards,
+        "primitives": catalogue.primitives,
+        "stations": catalogue.stations,
+        "doctor": doctor.doctor,
+    },
+    "Overnight": {
+        "daemon": daemon.daemon,
+        "submit": jobs.submit,
+        "status": jobs.status,
+        "logs": jobs.logs,
+        "cancel": jobs.cancel,
+        "pause": jobs.pause,
+        "resume": jobs.resume,
+    },
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
+app.add_typer(db.app, name="db", rich_help_panel="What there is")
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from bench.cli.console import err
-from bench.domain.measurement import Run, Verdict
+from bench.domain.measurement import Point, Run, Verdict
 from bench.errors import BenchError
 from bench.units import format_si
 
@@ -63,6 +63,7 @@ class StationProgress:
         self._done = 0
         self._began_s = time.monotonic()
         self._explained: set[str] = set()
+        self._recorded: set[Point] = set()
         self._task: TaskID | None = None
         if progress is not None:
             self._task = progress.add_task(name, total=points, pace="starting", doing="")
@@ -80,7 +81,11 @@ class StationProgress:
 
     def recorded(self, run: Run) -> None:
         """Show that ``run`` is in the database."""
-        self._advance(1)
+        if run.sentinel:
+            return  # an event told what it says
+        if run.point not in self._recorded:  # one that drift withdraws is recorded twice
+            self._recorded.add(run.point)
+            self._advance(1)
         where = f"{self._name} [{self._done}/{self._points}] {run.point.workload.primitive} {run.point.workload.dtype} at {run.point.clock.hclk_hz / 1e6:g} MHz"
         if run.verdict is Verdict.REJECTED:
             self._console.print(f"{escape(where)} [bold red]rejected[/] ({run.failure_class}): {escape(run.reason)}")

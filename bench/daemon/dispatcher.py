@@ -99,8 +99,8 @@ class Dispatcher:
     def take_back(self) -> None:
         """Take back the units of daemons that are gone, and those of ours that no worker has."""
         declare_dead(self._store)
-        daemons = self._store.rack.daemons(self._gone_after_s)
-        gone = [daemon.id for daemon in daemons if daemon.gone and daemon.id != self._daemon_id]
+        daemons = self._store.rack.daemons(self._gone_after_s, all_of_them=True)
+        gone = [daemon.id for daemon in daemons if not daemon.alive and daemon.id != self._daemon_id]
         taken = self._store.units.reclaim(gone) if gone else []
         taken += self._store.units.reclaim([self._daemon_id], but=self._active.units())
         for lease in taken:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.domain.job import Lease
@@ -78,24 +79,23 @@ class Queues:
         }
         names = [queue(station) for station in self._stations] + ([ANNOUNCEMENTS] if handlers.targets else [])
         try:
-            DBOS(config=config)
-            DBOS.listen_queues(names)
-            DBOS.launch()
-            for name in names:
-                DBOS.register_queue(
-                    name, global_concurrency=1, polling_interval_sec=POLL_S, on_conflict="always_update"
-                )
-        except Exception as error:  # whatever DBOS or its driver raises
+            with _failures():
+                DBOS(config=config)
+                DBOS.listen_queues(names)
+                DBOS.launch()
+                for name in names:
+                    DBOS.register_queue(
+                        name, global_concurrency=1, polling_interval_sec=POLL_S, on_conflict="always_update"
+                    )
+        except DatabaseUnusable:
             DBOS.destroy(destroy_registry=True)
-            raise DatabaseUnusable(
-                f"the queues cannot be opened: {error}", hint="bench db check; is the disk full, or the server gone?"
-            ) from error
+            raise
 
     def deliver(self, lease: Lease) -> None:
         """Deliver ``lease`` to whoever serves its station, once."""
         from dbos import SetWorkflowID  # noqa: PLC0415
 
-        with SetWorkflowID(f"unit-{lease.unit_id}-{lease.generation}"):
+        with _failures(), SetWorkflowID(f"unit-{lease.unit_id}-{lease.generation}"):
             self._dbos.enqueue_workflow(
                 queue(lease.station), self._measure_unit, lease.unit_id, lease.generation, lease.job_id, lease.station
             )
@@ -104,28 +104,45 @@ class Queues:
         """Have the end of a job announced, once; ``end`` tells one end of the job from another."""
         from dbos import SetWorkflowID  # noqa: PLC0415
 
-        with SetWorkflowID(f"announce-{job_id}-{end}"):
+        with _failures(), SetWorkflowID(f"announce-{job_id}-{end}"):
             self._dbos.enqueue_workflow(ANNOUNCEMENTS, self._announce_job, job_id)
 
     def tidy(self, alive: Collection[int]) -> None:
         """Free the queues from what daemons that are not ``alive`` had taken: leases are void, announcements are delivered again."""
         living = {executor(daemon_id) for daemon_id in alive} | {executor(self._daemon_id)}
         names = [queue(station) for station in self._stations] + [ANNOUNCEMENTS]
-        for found in self._dbos.list_workflows(status="PENDING", queue_name=names, load_input=False, load_output=False):
-            if found.executor_id in living:
-                continue
-            self._dbos.cancel_workflow(found.workflow_id)
-            if found.queue_name == ANNOUNCEMENTS:
-                self._dbos.resume_workflow(found.workflow_id, queue_name=ANNOUNCEMENTS)
+        with _failures():
+            for found in self._dbos.list_workflows(
+                status="PENDING", queue_name=names, load_input=False, load_output=False
+            ):
+                if found.executor_id in living:
+                    continue
+                self._dbos.cancel_workflow(found.workflow_id)
+                if found.queue_name == ANNOUNCEMENTS:
+                    self._dbos.resume_workflow(found.workflow_id, queue_name=ANNOUNCEMENTS)
 
     def over(self, lease: Lease) -> bool:
         """Whether the delivery of ``lease`` has ended, however."""
-        found = self._dbos.get_workflow_status(f"unit-{lease.unit_id}-{lease.generation}")
+        with _failures():
+            found = self._dbos.get_workflow_status(f"unit-{lease.unit_id}-{lease.generation}")
         return found is not None and found.status not in ("PENDING", "ENQUEUED", "DELAYED")
 
     def close(self, patience_s: int) -> None:
         """Take nothing more, wait ``patience_s`` for what runs, and close."""
         self._dbos.destroy(workflow_completion_timeout_sec=patience_s, destroy_registry=True)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn whatever DBOS or its database driver raises into DatabaseUnusable."""
+    try:
+        yield
+    except Exception as error:
+        raise DatabaseUnusable(
+            f"the queues fail: {error}",
+            hint="is the disk full, or the database server gone?",
+            detail=type(error).__name__,
+        ) from error
 
 
 def queue(station: str) -> str:

@@ -34,7 +34,7 @@ from bench.sweep.missing import missing
 from bench.sweep.plan import ImagePlan, plan_image
 from bench.sweep.station import FATAL_CLASSES, MAX_FAILED_IMAGES, STATION_CLASSES
 
-MAX_STARTS = 4
+MAX_STARTS = 20
 """So often may a unit be started without a point being recorded: one that kills its daemon every time is given up."""
 MAX_TRIES = 3
 """So often may stations fail with one unit before it is given up."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+NETWORK = "network"
+"""What a workload has for its primitive that is a whole network: all its layers, one after the other."""
+
 
 class DType(StrEnum):
     """Data type of a workload's tensors."""

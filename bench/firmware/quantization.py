@@ -24,9 +24,9 @@ INPUT_ZERO_POINT = -3
 OUTPUT_ZERO_POINT = 5
 """Of the workloads' activations: asymmetric on purpose, so that a forgotten offset shows."""
 
-_UNIFORM_RMS = 74.0
+UNIFORM_RMS = 74.0
 """Root mean square of evenly drawn int8 values, 255 / sqrt(12) about."""
-_OUTPUT_RMS = 40.0
+OUTPUT_RMS = 40.0
 """What the outputs of a workload shall have: the whole range is used, a few values saturate."""
 
 
@@ -96,7 +96,7 @@ def output_multipliers(terms: int, channels: int) -> tuple[NDArray[np.int32], ND
 
     The channels differ by up to a factor of two, as those of a network quantised by channel do.
     """
-    real = _OUTPUT_RMS / (_UNIFORM_RMS**2 * math.sqrt(terms))
+    real = OUTPUT_RMS / (UNIFORM_RMS**2 * math.sqrt(terms))
     # Rounded to single precision, in which networks store their scales.
     pairs = [quantized_multiplier(float(np.float32(real * (1.0 + (channel % 8) / 8.0)))) for channel in range(channels)]
     return (
@@ -107,5 +107,5 @@ def output_multipliers(terms: int, channels: int) -> tuple[NDArray[np.int32], ND
 
 def biases(terms: int, words: NDArray[np.uint32]) -> NDArray[np.int32]:
     """Return 32-bit biases as large as a typical accumulator of ``terms`` products, from random ``words``, same shape."""
-    reach = round(_UNIFORM_RMS**2 * math.sqrt(terms))
+    reach = round(UNIFORM_RMS**2 * math.sqrt(terms))
     return ((words.astype(np.int64) % (2 * reach + 1)) - reach).astype(np.dtype("<i4"))

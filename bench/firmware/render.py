@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from bench.boards.paths import data_dir
 from bench.domain.board import Board, MemoryRegion
 from bench.domain.clock import ClockConfiguration
+from bench.domain.primitives import operations
 from bench.domain.workload import Workload
 from bench.errors import BuildError, ParameterError
 from bench.firmware import generator, mailbox
 from bench.firmware.clock_registers import ClockEntry, encode
-from bench.firmware.golden import golden
+from bench.firmware.golden import Golden, golden
 from bench.firmware.layout import KernelLayout
 from bench.firmware.library import LIBRARIES, KernelLibrary, choose_library
 from bench.firmware.source import SourceTree
@@ -45,12 +46,19 @@ KERNEL_FILES = ("kernel.c", "kernel_empty.c")
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """The rendered sources of one image. ``clocks`` is its clock table: the mailbox's ``clock_index`` counts in it."""
+    """The rendered sources of one image. ``clocks`` is its clock table: the mailbox's ``clock_index`` counts in it.
+
+    The output lies ``output_offset`` bytes behind the symbol ``output_symbol``; ``reference`` says what it must hold. ``operations`` are those of one call.
+    """
 
     tree: SourceTree
     image_id: tuple[int, int]
     layout: KernelLayout
     clocks: tuple[ClockEntry, ...]
+    reference: Golden
+    operations: int
+    output_symbol: str
+    output_offset: int = 0
 
 
 def check_memory(work: Workload, board: Board) -> KernelLayout:
@@ -86,18 +94,62 @@ def render(
     if library is None:
         choose_library(work, {})
     layout = check_memory(work, board)
-    family = board.family
     registers = tuple(encode(clock, board) for clock in clocks)
-    kernel = f"kernels/{work.primitive}_{work.dtype}_{work.flavor}.c.j2"
     sources = {
-        "main.c": "main.c.j2",
-        "startup.c": "startup.c",
+        **harness_sources(board),
         "workload.c": "workload.c.j2",
         "workload.h": "workload.h.j2",
-        "kernel.c": kernel,
+        "kernel.c": kernel_template(work),
         "kernel_empty.c": "kernel_empty.c",
+        **(LIBRARIES[work.flavor].headers if work.flavor in LIBRARIES else {}),
+    }
+    context: dict[str, object] = {
+        **harness_context(board, tensor_ram(layout, board), registers),
+        "workload": work,
+        "external": work.flavor in LIBRARIES,
+        "layout": layout,
+        "tensors": [TensorView(layout, index) for index in range(len(layout.tensors))],
+        "constants": constants(layout),
+    }
+    environment = template_environment()
+    drafts = {name: render_one(environment, template, context) for name, template in sources.items()}
+    foreign = _library_files(library, drafts, work)
+    drafts |= {path: text for path, (text, _) in foreign.items()}
+    image_id = identify(drafts)
+    drafts["main.c"] = render_one(environment, sources["main.c"], {**context, "image_id": image_id})
+    kernel_flags = (f"-{work.opt_level}", *(library.compile_flags if library else ()))
+    library_flags = (f"-{work.opt_level}", *(library.unit_flags if library else ()))
+    units = [name for name in drafts if name.endswith(".c")]
+    tree = SourceTree(
+        files=drafts,
+        linker_script="link.ld",
+        machine_flags=arch_flags(board),
+        compile_flags=COMMON_FLAGS,
+        link_flags=LINK_FLAGS,
+        file_flags={
+            name: library_flags if name in foreign else kernel_flags if name in KERNEL_FILES else HARNESS_FLAGS
+            for name in units
+        },
+        origins={**sources, **{path: origin for path, (_, origin) in foreign.items()}},
+    )
+    reference = golden(work.primitive)
+    return Firmware(tree, image_id, layout, registers, reference, operations(work), f"workload_{layout.output.name}")
+
+
+def kernel_template(work: Workload) -> str:
+    """Return the template of the kernel of ``work``."""
+    return f"kernels/{work.primitive}_{work.dtype}_{work.flavor}.c.j2"
+
+
+def harness_sources(board: Board) -> dict[str, str]:
+    """Return what every image of ``board`` has besides its workload: path in the source tree to template."""
+    family = board.family
+    return {
+        "main.c": "main.c.j2",
+        "startup.c": "startup.c",
         "mailbox.h": "mailbox.h.j2",
         "harness.h": "harness.h",
+        "draw.h": "draw.h",
         "quantization.h": "quantization.h",
         "fixed_point.h": "fixed_point.h",
         "simd.h": "simd.h",
@@ -108,47 +160,29 @@ def render(
         "clock.c": f"clock_{family}.c.j2",
         "port.c": f"port_{family}.c.j2",
         "link.ld": "link.ld.j2",
-        **(LIBRARIES[work.flavor].headers if work.flavor in LIBRARIES else {}),
     }
-    context: dict[str, object] = {
-        "workload": work,
-        "external": work.flavor in LIBRARIES,
+
+
+def harness_context(board: Board, tensors: MemoryRegion, registers: Sequence[ClockEntry]) -> dict[str, object]:
+    """Return what the harness' templates are told; all tensors lie in the region ``tensors``."""
+    return {
         "board": board,
         "flash": board.flash,
         "ram": board.harness_ram,
-        "tensor_ram": tensor_ram(layout, board),
+        "tensor_ram": tensors,
         "stack_bytes": STACK_BYTES,
-        "layout": layout,
-        "tensors": [_TensorView(layout, index) for index in range(len(layout.tensors))],
-        "constants": _constants(layout),
         "mailbox_constants": mailbox.constants(),
         "fields": mailbox.FIELDS,
         "clocks": registers,
+        "kernel_units": (),
         "image_id": (0, 0),
     }
-    environment = _environment()
-    drafts = {name: _render_one(environment, template, context) for name, template in sources.items()}
-    foreign = _library_files(library, drafts, work)
-    drafts |= {path: text for path, (text, _) in foreign.items()}
+
+
+def identify(drafts: Mapping[str, str]) -> tuple[int, int]:
+    """Return the first words of the digest of the sources, by which the host knows the image again."""
     digest = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in sorted(drafts.items())).encode()).digest()
-    image_id = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little"))
-    drafts["main.c"] = _render_one(environment, sources["main.c"], {**context, "image_id": image_id})
-    kernel_flags = (f"-{work.opt_level}", *(library.compile_flags if library else ()))
-    library_flags = (f"-{work.opt_level}", *(library.unit_flags if library else ()))
-    units = [name for name in drafts if name.endswith(".c")]
-    tree = SourceTree(
-        files=drafts,
-        linker_script="link.ld",
-        machine_flags=_arch_flags(board),
-        compile_flags=COMMON_FLAGS,
-        link_flags=LINK_FLAGS,
-        file_flags={
-            name: library_flags if name in foreign else kernel_flags if name in KERNEL_FILES else HARNESS_FLAGS
-            for name in units
-        },
-        origins={**sources, **{path: origin for path, (_, origin) in foreign.items()}},
-    )
-    return Firmware(tree, image_id, layout, registers)
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
 def _library_files(
@@ -162,7 +196,8 @@ def _library_files(
     return {library.tree_path(path): (text, str(library.root / path)) for path, text in needed.items()}
 
 
-def _arch_flags(board: Board) -> tuple[str, ...]:
+def arch_flags(board: Board) -> tuple[str, ...]:
+    """Return the compiler's flags for the core of ``board``. Raises ParameterError for a core that is not known."""
     try:
         return ARCH_FLAGS[board.core]
     except KeyError:
@@ -171,7 +206,7 @@ def _arch_flags(board: Board) -> tuple[str, ...]:
         ) from None
 
 
-class _TensorView:
+class TensorView:
     """A tensor as the templates see it: with its random stream and the width of its elements."""
 
     def __init__(self, layout: KernelLayout, index: int) -> None:
@@ -189,7 +224,7 @@ def _literals(values: NDArray[Any]) -> list[str]:
     return [f"0x{word:0{2 * values.dtype.itemsize}X}" for word in bits.tolist()]
 
 
-def _constants(layout: KernelLayout) -> dict[str, list[str]]:
+def constants(layout: KernelLayout) -> dict[str, list[str]]:
     """Return the literals of every constant tensor."""
     return {
         tensor.name: _literals(generator.values(tensor, generator.CONSTANT_SEED, layout.stream(tensor.name)))
@@ -204,7 +239,8 @@ def template_folders() -> list[Path]:
     return [*([Path(own)] if own else []), data_dir("firmware_templates")]
 
 
-def _environment() -> Environment:
+def template_environment() -> Environment:
+    """Return where templates come from, and how they are read."""
     return Environment(
         loader=FileSystemLoader(template_folders()),
         undefined=StrictUndefined,
@@ -215,7 +251,8 @@ def _environment() -> Environment:
     )
 
 
-def _render_one(environment: Environment, template: str, context: Mapping[str, object]) -> str:
+def render_one(environment: Environment, template: str, context: Mapping[str, object]) -> str:
+    """Return the text of one file. Raises BuildError naming the template and the line."""
     try:
         return environment.get_template(template).render(context)
     except TemplateNotFound:

@@ -32,7 +32,7 @@ class Image:
     @property
     def output_address(self) -> int:
         """Where the kernel's output lies."""
-        return self.built.elf.symbol(f"workload_{self.firmware.layout.output.name}").address
+        return self.built.elf.symbol(self.firmware.output_symbol).address + self.firmware.output_offset
 
     @property
     def segments(self) -> dict[int, bytes]:

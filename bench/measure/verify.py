@@ -7,7 +7,7 @@ import numpy as np
 from bench.domain.workload import Workload
 from bench.errors import CounterWrapped, OutputMismatch
 from bench.firmware import generator
-from bench.firmware.golden import golden
+from bench.firmware.golden import Golden, golden
 from bench.firmware.layout import KernelLayout
 
 COUNTER_CYCLES = 2**32
@@ -33,10 +33,17 @@ class Verifier:
     """Knows what one workload must put out for one seed and pattern of inputs."""
 
     def __init__(
-        self, work: Workload, layout: KernelLayout, seed: int, pattern: int = generator.PATTERN_RANDOM
+        self,
+        work: Workload,
+        layout: KernelLayout,
+        seed: int,
+        pattern: int = generator.PATTERN_RANDOM,
+        reference: Golden | None = None,
     ) -> None:
+        """``reference`` is that of the primitive of ``work`` unless another is given."""
         self._output = layout.output
-        self._expected, self._bound = golden(work.primitive).reference(work, generator.tensors(layout, seed, pattern))
+        known = reference or golden(work.primitive)
+        self._expected, self._bound = known.reference(work, generator.tensors(layout, seed, pattern))
 
     def check(self, raw: bytes) -> None:
         """Compare ``raw``, the output buffer as it lies in the target's memory. Raises OutputMismatch naming the worst element."""

@@ -35,6 +35,7 @@ class Lpm01a(PowerShieldProbe):
     binary_format = "bin_hexa"
     ascii_limits = ((5e3, 10.0), (10e3, 1.0), (20e3, 0.5))
     longest_s = 10.0
+    endless_s = 86_400.0  # UM2269: acqtime inf; a day is longer than any window
     set_up = (
         ("acqmode", "dyn"),
         ("funcmode", "optim"),

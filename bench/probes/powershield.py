@@ -22,6 +22,10 @@ from bench.units import format_si
 SAMPLE_RATES_HZ = (*(digit * 10**decade for decade in range(5) for digit in (1, 2, 5)), 100_000)
 """What ``freq`` takes, UM2269."""
 ASCII = "ascii_dec"
+TRACE_SAMPLES = 2_000_000
+"""A longer trace is sampled more slowly: its mean is as good, since whatever changes within seconds is seen all the same."""
+SLOWEST_HZ = 1000
+"""Below it the idle window would hold few samples."""
 _REPLY_TIMEOUT_S = 1.0
 _STALL_TIMEOUT_S = 1.0
 _SILENCE_S = 0.1
@@ -40,6 +44,9 @@ class PowerShieldProbe(CurrentProbe):
     ascii_limits: ClassVar[tuple[tuple[float, float], ...]]
     """Sample rate up to which, and for how long, the ASCII format keeps up."""
     longest_s: ClassVar[float]
+    """The longest acquisition that the instrument ends itself."""
+    endless_s: ClassVar[float] = 0.0
+    """How long one may be that it is told to end (``acqtime inf`` and ``stop``); 0 where that is not documented."""
     set_up: ClassVar[tuple[tuple[str, str], ...]]
     """Settings that no capture changes."""
     power_command: ClassVar[str] = "pwr on"
@@ -60,6 +67,13 @@ class PowerShieldProbe(CurrentProbe):
         self._vdd_v = 0.0
         self._temperature_degc: float | None = None
         self._armed: CaptureRequest | None = None
+
+    def rate_for(self, wanted_hz: float, duration_s: float) -> float:
+        """Return the highest rate up to ``wanted_hz`` that keeps the trace within ``TRACE_SAMPLES``, at least ``SLOWEST_HZ``."""
+        wanted_hz = super().rate_for(wanted_hz, duration_s)
+        rates = [rate for rate in SAMPLE_RATES_HZ if SLOWEST_HZ <= rate <= wanted_hz]
+        fitting = [rate for rate in rates if rate * duration_s <= TRACE_SAMPLES]
+        return float(max(fitting, default=min(rates, default=wanted_hz)))
 
     @abstractmethod
     def _greet(self) -> None:
@@ -113,7 +127,8 @@ class PowerShieldProbe(CurrentProbe):
         link.drain(0.0, 1 << 20)
         self._set("freq", self._rate(int(request.sample_rate_hz)))
         duration_us = round(request.duration_s * 1e6)
-        self._set("acqtime", f"{duration_us}u" if duration_us % 1000 else f"{duration_us // 1000}m")
+        length = f"{duration_us}u" if duration_us % 1000 else f"{duration_us // 1000}m"
+        self._set("acqtime", "inf" if self._endless(request) else length)
         self._command("start")
         self._armed = request
 
@@ -131,7 +146,8 @@ class PowerShieldProbe(CurrentProbe):
                 stream,
                 self.spec,
                 sample_rate_hz=request.sample_rate_hz,
-                expected_samples=expected,
+                # An endless acquisition is stopped once it is long enough; what comes until then is welcome.
+                expected_samples=max(expected, stream.sample_count) if self._endless(request) else expected,
                 vdd_set_v=self._vdd_v,
                 temperature_degc=self._temperature_degc,
                 window_end=self._window_end(request),
@@ -161,7 +177,11 @@ class PowerShieldProbe(CurrentProbe):
         period_s = 1.0 / request.sample_rate_hz
         # Ten bytes a sample cover the longer format; the rest is for time stamps and text.
         budget = 12 * expected + 65536
+        endless = self._endless(request)
         while not stream.completed:
+            if endless and stream.sample_count >= expected:
+                link.send("stop")
+                endless = False
             # Metadata may come before the trigger does; samples may not.
             started = stream.sample_count > 0 or stream.ended
             timeout_s = (_STALL_TIMEOUT_S if started else request.trigger_timeout_s) + 2 * period_s
@@ -195,9 +215,10 @@ class PowerShieldProbe(CurrentProbe):
                 f"{self.spec.model} does not sample at {format_si(request.sample_rate_hz, 'Hz')}",
                 hint="use 1, 2 or 5 times a power of ten, up to 100 kHz",
             )
-        if not 100e-6 <= request.duration_s <= self.longest_s:
+        longest_s = max(self.longest_s, self.endless_s)
+        if not 100e-6 <= request.duration_s <= longest_s:
             raise ParameterError(
-                f"{self.spec.model} acquires for 100 us to {format_si(self.longest_s, 's')}, "
+                f"{self.spec.model} acquires for 100 us to {format_si(longest_s, 's')}, "
                 f"not {format_si(request.duration_s, 's')}",
                 hint="choose a length in between",
             )
@@ -219,6 +240,10 @@ class PowerShieldProbe(CurrentProbe):
                     f"for {format_si(request.duration_s, 's')}",
                     hint=f"use {self.binary_format}, or a slower rate ({limits})",
                 )
+
+    def _endless(self, request: CaptureRequest) -> bool:
+        """Whether the acquisition is longer than the instrument ends itself."""
+        return request.duration_s > self.longest_s
 
     @staticmethod
     def _rate(rate_hz: int) -> str:

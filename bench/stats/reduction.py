@@ -20,6 +20,8 @@ LATENCY, ENERGY = "latency_s", "energy_j"
 _CLOCK_COVERAGE = 3.0
 # Between the trigger's edges the target also enters and leaves the counted loop: at most so many cycles, which matter at clocks below 1 MHz.
 _UNCOUNTED_CYCLES = 64
+# The target counts the empty loop over at most so many calls (bench.firmware.mailbox, loop_empty_cycles).
+_EMPTY_LOOPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def reduce(
     count = net_cycles(cycle_run.kernel_cycles, cycle_run.empty_cycles)
     core, measured_hz = _core_clock(energy_run, clock, oscillator_tolerance, accuracy)
     latency_s = count.net / core.hz
-    latency_terms = (*_count_terms(count), *core.terms)
+    latency_terms = (*_count_terms(count, energy_run), *core.terms)
     result = Result(
         cycles=count.net,
         cycles_overhead=count.overhead,
@@ -118,7 +120,7 @@ def _core_clock(
     return _Clock(measured_hz, terms), measured_hz
 
 
-def _count_terms(count: NetCycles) -> tuple[UncertaintyTerm, ...]:
+def _count_terms(count: NetCycles, energy_run: EnergyRun | None) -> tuple[UncertaintyTerm, ...]:
     return (
         UncertaintyTerm(
             LATENCY,
@@ -132,7 +134,18 @@ def _count_terms(count: NetCycles) -> tuple[UncertaintyTerm, ...]:
             UncertaintyTerm(LATENCY, f"cycles: resolution, {name}", RESOLUTION_CYCLES / count.net, False, "one cycle")
             for name in ("kernel", "empty kernel")
         ),
+        *(() if energy_run is None else (_context_term(count, energy_run),)),
     )
+
+
+def _context_term(count: NetCycles, run: EnergyRun) -> UncertaintyTerm:
+    """Return what the cycles of a call depend on the code around it: counted alone, and in the window's row of calls.
+
+    With wait states the first fetches of a kernel hit or miss by what ran before it. Neither count is wrong.
+    """
+    in_a_row = run.window_cycles / run.loops - run.loop_empty_cycles / min(run.loops, _EMPTY_LOOPS)
+    limit = abs(in_a_row - count.net) / count.net
+    return UncertaintyTerm(LATENCY, "cycles: context", rectangular(limit), False, "calls alone against calls in a row")
 
 
 def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> tuple[UncertaintyTerm, ...]:

@@ -50,14 +50,20 @@ class History:
         self._engine = engine
         self._database = database
 
-    def accepted(self, stations: Sequence[str]) -> Iterator[AcceptedPoint]:
-        """Yield the points of ``stations`` (names) that have an accepted run."""
+    def accepted(self, stations: Sequence[str], only: Workload | None = None) -> Iterator[AcceptedPoint]:
+        """Yield the points of ``stations`` (names) that have an accepted run, of one workload or of all."""
+        wanted = {} if only is None else mapping.workload_columns(only)
         later = func.lead(RunRow.id).over(partition_by=RunRow.point_id, order_by=(RunRow.measured_at, RunRow.id))
         ranked = (
             select(RunRow.id.label("id"), later.label("later"))
             .join(PointRow, PointRow.id == RunRow.point_id)
             .join(StationRow, StationRow.id == PointRow.station_id)
-            .where(RunRow.verdict == str(Verdict.ACCEPTED), StationRow.name.in_(stations))
+            .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+            .where(
+                RunRow.verdict == str(Verdict.ACCEPTED),
+                StationRow.name.in_(stations),
+                *(getattr(WorkloadRow, name) == value for name, value in wanted.items()),
+            )
             .subquery()
         )
         statement = (

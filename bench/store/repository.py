@@ -187,7 +187,7 @@ class Repository:
             return None if row is None else _trace(row)
 
     def latest_accepted(self, selection: Selection = _EVERYTHING) -> Iterator[Run]:
-        """Yield the latest accepted run of every point, by source, station, workload and core clock.
+        """Yield the latest accepted run of every point, by source, station, workload and core clock; whole networks only where asked for.
 
         For look-up tables: the runs carry point, image, cycle counts and result, but neither energy run, budget nor environment. Streams; a
         million points do not have to fit into the memory.
@@ -199,7 +199,7 @@ class Repository:
             .join(StationRow, StationRow.id == PointRow.station_id)
             .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
             .join(ClockRow, ClockRow.id == PointRow.clock_id)
-            .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.conditions())
+            .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.table_conditions())
             .subquery()
         )
         statement = (
@@ -228,7 +228,7 @@ class Repository:
             .join(PointRow, PointRow.station_id == StationRow.id)
             .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
             .join(ClockRow, ClockRow.id == PointRow.clock_id)
-            .where(some, *selection.conditions())
+            .where(some, *selection.table_conditions())
         )
         with database_errors(self._database), Session(self._engine) as session:
             found = set(session.scalars(statement))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm import QueryableAttribute
 
 from bench.domain.station import Source
+from bench.domain.workload import NETWORK
 from bench.store.models import ClockRow, StationRow, WorkloadRow
 from bench.units import format_si
 
@@ -62,3 +63,8 @@ class Selection:
         clocks: list[ColumnElement[bool]] = [ClockRow.clock_id.in_(self.clock_ids)] if self.clock_ids else []
         clocks += [ClockRow.hclk_hz.between(hz * (1 - SAME_CLOCK), hz * (1 + SAME_CLOCK)) for hz in self.sysclks_hz]
         return [*found, or_(*clocks)] if clocks else found
+
+    def table_conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of a look-up table, which holds whole networks only where they are asked for: they are no primitives."""
+        networks = [] if NETWORK in self.primitives else [WorkloadRow.primitive != NETWORK]
+        return [*self.conditions(), *networks]

@@ -132,9 +132,11 @@ class Units(Tables):
     def count(self, session: Session, lease: Lease, run: Run, run_id: int, *, withdrawn: bool = False) -> Wish:
         """Count a run of the unit within the transaction that records it, and return what is wanted next. Raises LeaseVoid.
 
-        ``withdrawn``: it was counted as accepted before, and is rejected now.
+        ``withdrawn``: it was counted as accepted before, and is rejected now. A sentinel's run is not counted: its point was.
         """
         unit = self._of(session, lease)
+        if run.sentinel:
+            return self._wish(session, session.get_one(JobRow, unit.job_id).state, lease.station)
         clock = run.point.clock
         unit.starts = 0
         if withdrawn and clock.id in unit.measured:
@@ -143,6 +145,8 @@ class Units(Tables):
         if run.verdict is Verdict.ACCEPTED and run.result is not None:
             unit.measured = [*unit.measured, clock.id]
             unit.done += 1
+            unit.refused = [refused for refused in unit.refused if refused != clock.id]
+            unit.rejected = len(unit.refused)
             energy = "" if run.result.energy_j is None else f", {format_si(run.result.energy_j, 'J')}"
             kind, text = (
                 EventKind.ACCEPTED,

@@ -64,7 +64,9 @@ def compare(plan: SweepPlan, repository: Repository | None, conditions: Conditio
     """Compare ``plan`` with what ``repository`` (None: no database yet) holds. Raises ToolchainMissing, StoreError."""
     conditions = conditions or todays_conditions()
     names = [station.name for station in plan.stations()]
-    held = repository.history.accepted(names) if repository is not None and names else ()
+    works = {image.work for image in plan.images}
+    only = works.pop() if len(works) == 1 else None  # one image of a job need not read all that its station measured
+    held = repository.history.accepted(names, only) if repository is not None and names else ()
     recorded = {_key_of(point): point for point in held}
     there = outdated = without_energy = 0
     images: list[ImagePlan] = []

@@ -104,6 +104,8 @@ def _image(
     runs: dict[str, Run] = {}
     try:
         for run in execute(plan, repository, settings, cache, listener, ahead.take):
+            if run.sentinel:
+                continue
             _count(tally, run, runs.get(run.point.clock.id))
             runs[run.point.clock.id] = run
     except (StoreError, StationBusy):

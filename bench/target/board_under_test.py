@@ -15,7 +15,7 @@ from bench.domain.board import Board
 from bench.errors import BenchError, BootError, FlashError, MailboxCorrupt, RunTimeout, TargetFault, VerifyError
 from bench.firmware import mailbox
 from bench.firmware.mailbox import Report, Request, State, TargetErrorCode
-from bench.target.fault import Fault, Locator
+from bench.target.fault import Fault, Locator, is_call, last_return_address
 from bench.target.probe_aids import diagnoses_of, time_source_of
 from bench.target.pyocd_errors import pyocd_errors
 
@@ -286,12 +286,30 @@ class BoardUnderTest:
             sp=report.word("fault_sp"),
             exc_return=report.word("fault_exc_return"),
             frame=report.words("fault_frame") if report.word("fault_frame_valid") else None,
+            last_call=None if report.word("fault_frame_valid") else self._last_call(),
         )
-        where = (
-            self._locate(fault.frame[6]) if fault.frame else f"an unknown place: stack overflow, SP {fault.sp:#010x}"
-        )
+        if fault.frame:
+            where = self._locate(fault.frame[6])
+        else:
+            caller = (
+                "an unknown place"
+                if fault.last_call is None
+                else f"what is called from {self._locate(fault.last_call)}"
+            )
+            where = f"{caller}: stack overflow, SP {fault.sp:#010x}"
         detail = "\n".join([fault.describe(self._locate), *self._diagnoses()])
         raise TargetFault(f"the target took a fault at {where}", detail=detail)
+
+    def _last_call(self) -> int | None:
+        """Return the innermost call that the stack shows; it lies at the bottom of the RAM, below the mailbox (link.ld.j2)."""
+        base, flash = self._board.harness_ram.base, self._board.flash
+
+        def is_call_before(address: int) -> bool:
+            inside = flash.base + 4 <= address <= flash.base + flash.size_bytes
+            return inside and is_call(self.read(address - 4, 4))
+
+        with pyocd_errors("reading the stack"):
+            return last_return_address(self.read(base, self._mailbox_address - base), is_call_before)
 
     def _raise_target_error(self, report: Report) -> None:
         code = report.word("error")

@@ -46,6 +46,8 @@ class Fault:
     sp: int
     exc_return: int
     frame: tuple[int, ...] | None
+    last_call: int | None = None
+    """Return address of the innermost call that the stack still shows, where there is no frame."""
 
     def causes(self) -> list[str]:
         """Return each set status bit by name and meaning."""
@@ -65,5 +67,26 @@ class Fault:
             lines += [f"at:      {locate(pc)}", f"from:    {locate(lr)}"]
         else:
             lines.append(f"no exception frame: the stack pointer {self.sp:#010x} had left the stack (overflow)")
+            if self.last_call is not None:
+                lines.append(f"called from: {locate(self.last_call)}")
         lines.append(f"CFSR {self.cfsr:#010x}  HFSR {self.hfsr:#010x}  EXC_RETURN {self.exc_return:#010x}")
         return "\n".join(lines)
+
+
+def last_return_address(stack: bytes, is_call_before: Callable[[int], bool]) -> int | None:
+    """Return the address of the call nearest to the end of ``stack`` (its lowest word first) that a word in it returns to; None: there is none.
+
+    When the stack has overflowed, the core cannot push the frame that says where it was: the faulting instruction is lost. What was pushed
+    before is still there. A word is taken for a return address where its Thumb bit is set and ``is_call_before`` it there is a call.
+    """
+    for offset in range(0, len(stack) - 3, 4):
+        word = int.from_bytes(stack[offset : offset + 4], "little")
+        if word & 1 and is_call_before(word & ~1):
+            return (word & ~1) - 2  # inside the call, which is what the debug information is asked for
+    return None
+
+
+def is_call(code: bytes) -> bool:
+    """Tell whether ``code``, the four bytes before an address, end in a call: BL, or BLX of a register (ARM DDI 0403E.e A7.7.18, A7.7.19)."""
+    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little")
+    return (first & 0xF800 == 0xF000 and second & 0xD000 == 0xD000) or second & 0xFF87 == 0x4780

@@ -154,6 +154,23 @@ def test_a_unit_from_waiting_to_done(service: Service, stations: dict[str, Stati
     assert service.status(service.job(job_id)) is Status.WAITING
 
 
+def test_a_sentinel_is_no_further_point_and_a_withdrawn_run_no_longer_counts(
+    light_service: Service, stations: dict[str, Station]
+) -> None:
+    service = light_service
+    daemon = enter(service, stations, "virtual-a")
+    job_id = service.submit(TINY).job_id
+    work = begin(service, daemon)
+    repository = service.store.leased(work.lease)
+    number = repository.record(run_of(work, 0))
+    repository.record(replace(run_of(work, 0), sentinel=True))
+    assert service.job(job_id).counts == Counts(points=4, done=1, running=1)
+    repository.withdraw(number, run_of(work, 0, accepted=False))
+    assert service.job(job_id).counts == Counts(points=4, rejected=1, running=1)
+    repository.record(run_of(work, 0))  # the point is measured once more
+    assert service.job(job_id).counts == Counts(points=4, done=1, running=1)
+
+
 def test_a_lease_that_was_taken_over_records_nothing(service: Service, stations: dict[str, Station]) -> None:
     lost, alive = enter(service, stations, "virtual-a"), enter(service, stations, "virtual-a", pid=2)
     job_id = service.submit(TINY).job_id

@@ -139,7 +139,10 @@ def test_a_target_that_never_stops(workplace: Workplace) -> None:
         ('    __asm__ volatile("udf #0");', ("UNDEFINSTR", "kernel.c:5")),
         ("    *(volatile int *)0x08000000 = 1;", ("0x08000000", "kernel.c:5")),
         ("    volatile int one = 1, zero = 0; args->output[0] = (float)(one / zero);", ("DIVBYZERO", "kernel.c:5")),
-        ("    volatile char big[20000]; big[0] = 1; args->output[0] = big[0];", ("stack overflow", "STKERR")),
+        (
+            "    volatile char big[20000]; big[0] = 1; args->output[0] = big[0];",
+            ("stack overflow", "STKERR", "called from", "at main.c:"),
+        ),
     ],
     ids=["unmapped write", "undefined instruction", "flash write", "division by zero", "stack overflow"],
 )

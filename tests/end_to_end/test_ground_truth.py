@@ -65,7 +65,7 @@ def test_current_window_voltage_and_energy_are_true_within_what_is_stated(
             assert measured.active.mean_a == pytest.approx(exact_a, rel=spec.gain_error + 1e-3)
             assert measured.window_s == pytest.approx(window_s, abs=measured.window_resolution_s)
             assert measured.window_cycles == pytest.approx(window_s * run.point.clock.hclk_hz, abs=100)
-            assert measured.vdd_v == pytest.approx(truth.vdd_v, rel=spec.vdd_error)
+            assert measured.vdd_v == pytest.approx(truth.vdd_v, rel=spec.vdd_error * (1 + 2 * spec.vdd_error))
             assert measured.idle.mean_a < 0.5 * measured.active.mean_a
             assert abs(run.result.energy_j - exact_j) < 1.5 * run.result.energy_u95_j
             seen += 1

@@ -227,7 +227,7 @@ def test_prompt_and_status_lines_before_the_reply_are_passed_over(monkeypatch: p
         (200e3, 0.1, "bin_hexa"),
         (0.5, 1.0, "bin_hexa"),
         (1000, 50e-6, "bin_hexa"),
-        (1000, 10.1, "bin_hexa"),
+        (1000, 86_401.0, "bin_hexa"),
         (1000, 200e-6, "bin_hexa"),
         (50e3, 0.1, "ascii_dec"),
         (20e3, 0.6, "ascii_dec"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bench.boards.stations import all_stations
 from bench.domain.measurement import Point
 from bench.domain.sweep import PrimitiveSweep, SweepRequest
+from bench.domain.workload import Workload
 from bench.store import Repository, open_store
 from bench.store.history import AcceptedPoint
 from bench.sweep.matrix import SweepPlan, plan_sweep
@@ -47,8 +48,9 @@ class Recorded:
         self.history = self
         self._held = held
 
-    def accepted(self, stations: list[str]) -> list[AcceptedPoint]:
-        return [point for point in self._held if point.station in stations]
+    def accepted(self, stations: list[str], only: Workload | None = None) -> list[AcceptedPoint]:
+        held = [point for point in self._held if point.station in stations]
+        return held if only is None else [point for point in held if point.workload == only]
 
 
 def held(point: Point, **changes: Any) -> AcceptedPoint:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.boards.sweep_file import load_plan, request_from_dict, request_to_dict
 from bench.domain.primitives import PRIMITIVES
 from bench.domain.sweep import PrimitiveSweep, SweepRequest
-from bench.errors import ConfigurationError, ParameterError, UnknownName
+from bench.errors import BenchError, ConfigurationError, ParameterError, UnknownName
 
 WHOLE = """
 stations: [desk, virtual-nucleo_l496zg]
@@ -161,3 +161,12 @@ def test_requests_survive_json(request: SweepRequest) -> None:
 def test_any_value_is_taken_or_refused(value: object, key: str) -> None:
     with suppress(ConfigurationError):
         request_from_dict({key: value})
+
+
+def test_a_plan_that_comes_with_the_bench_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_plan(Path("cost-model")).primitives
+    Path("cost-model").write_text("dtypes: [int8]\n")  # what lies there goes before it
+    assert load_plan(Path("cost-model")).primitives == ()
+    with pytest.raises(BenchError, match="no-such-plan"):
+        load_plan(Path("no-such-plan"))

@@ -19,7 +19,7 @@ from bench.domain.primitives.windows import (
     GLOBAL_AVGPOOL2D,
     MAXPOOL2D,
 )
-from bench.domain.workload import DType, OptLevel, Shape, Workload
+from bench.domain.workload import NETWORK, DType, OptLevel, Shape, Workload
 from bench.errors import UnknownName
 
 __all__ = [
@@ -104,7 +104,9 @@ def published_set(entry: Primitive, dtype: DType, flavor: str, opt_level: str = 
 
 
 def applications(work: Workload) -> int:
-    """Return how often one call of ``work`` applies its primitive."""
+    """Return how often one call of ``work`` applies its primitive; a whole network is applied once."""
+    if work.primitive == NETWORK:
+        return 1
     return primitive(work.primitive).applications(dict(work.params))
 
 
@@ -114,5 +116,7 @@ def operations(work: Workload) -> int:
 
 
 def shape(work: Workload) -> Shape:
-    """Return the shape columns of ``work``."""
+    """Return the shape columns of ``work``; a whole network has none."""
+    if work.primitive == NETWORK:
+        return Shape()
     return primitive(work.primitive).shape(dict(work.params))

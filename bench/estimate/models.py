@@ -1,0 +1,246 @@
+"""What layers cost at the clocks of a table, by either model: ``fitted`` per layer, or ``published`` unit cost x applications."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from bench.domain.network import Layer
+from bench.domain.primitives import PRIMITIVES, operations, workload
+from bench.domain.workload import DType, Params
+from bench.errors import BenchError, ParameterError
+from bench.estimate.decompose import kernel_label
+from bench.estimate.fit import Fit, fit
+from bench.estimate.table import Point, Scope, Table
+from bench.estimate.terms import Array, columns_of
+
+PLAN = "plans/cost-model.yaml"
+"""The sweep that measures what the fitted model needs."""
+
+
+class Model(StrEnum):
+    """How a layer's cost follows from the table."""
+
+    FITTED = "fitted"
+    PUBLISHED = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What one layer costs at every clock, shape (clocks,), NaN at a clock without points. ``u95_*`` are the look-up table's share, relative; ``spread_*`` the model's own.
+
+    ``basis`` says in words how it was found; ``extrapolated`` names parameters outside what was measured.
+    """
+
+    layer: Layer
+    latency_s: Array
+    energy_j: Array
+    u95_latency: Array
+    u95_energy: Array
+    spread_latency: Array
+    spread_energy: Array
+    basis: str
+    extrapolated: tuple[str, ...] = ()
+
+
+class MissingPoints(BenchError):
+    """The look-up table lacks points that an estimate needs."""
+
+
+@dataclass(slots=True)
+class CostModel:
+    """Costs of layers in one scope at ``clocks``; fits are made when they are first needed and kept."""
+
+    table: Table
+    scope: Scope
+    clocks: tuple[str, ...]
+    model: Model = Model.FITTED
+    extrapolate: bool = False
+    _fits: dict[tuple[str, int | None], tuple[Fit, ...]] = field(default_factory=dict)
+    _points: dict[str, list[Point]] = field(default_factory=dict)
+    _costs: dict[tuple[str, Params], LayerCost | None] = field(default_factory=dict)
+
+    def costs(self, layers: Sequence[Layer]) -> list[LayerCost]:
+        """Return the cost of every layer. Raises MissingPoints naming all that lacks, ParameterError for sizes outside what was measured."""
+        missing: dict[str, str] = {}
+        found: dict[tuple[str, Params], LayerCost] = {}
+        outside: list[str] = []
+        for layer in layers:
+            key = (layer.primitive, layer.params)
+            if key in found:
+                continue
+            if key not in self._costs:
+                self._costs[key] = self._published(layer) if self.model is Model.PUBLISHED else self._fitted(layer)
+            cost = self._costs[key]
+            if cost is None:
+                missing.setdefault(f"{layer.primitive} {kernel_label(layer)}".strip(), layer.primitive)
+                continue
+            found[key] = cost
+            if cost.extrapolated and not self.extrapolate:
+                outside.append(f"{layer.name} ({layer.primitive}): {', '.join(cost.extrapolated)}")
+        if missing:
+            raise self.missing(missing)
+        if outside:
+            raise ParameterError(
+                f"{len(outside)} of {len(layers)} layers lie outside what was measured ({self.scope})",
+                detail="\n".join(outside),
+                hint="measure larger shapes with bench sweep, or add --extrapolate",
+            )
+        return [replace(found[layer.primitive, layer.params], layer=layer) for layer in layers]
+
+    def missing_at(self, clock: str, costs: Sequence[LayerCost]) -> MissingPoints:
+        """Return the error that says which of ``costs`` have no points at ``clock``."""
+        at = self.clocks.index(clock)
+        return self.missing(
+            {
+                f"{cost.layer.primitive} {kernel_label(cost.layer)}".strip(): cost.layer.primitive
+                for cost in costs
+                if math.isnan(cost.latency_s[at])
+            },
+            clock,
+        )
+
+    def missing(self, missing: Mapping[str, str], clock: str = "") -> MissingPoints:
+        primitives = " ".join(f"--primitive {name}" for name in dict.fromkeys(missing.values()))
+        dtype = f"--dtype {self.scope.dtype}" + (
+            "" if self.scope.flavor == "naive" else f" --flavor {self.scope.flavor}"
+        )
+        station = f"--station {'virtual-' if self.table.source == 'virtual' else ''}{self.scope.board}"
+        where, freq = (f" at {clock}", f" --freq {clock}") if clock else ("", "")
+        if self.model is Model.PUBLISHED:
+            command, few = f"bench sweep {station} {primitives} {dtype}", "no points"
+        else:
+            command, few = f"bench sweep {PLAN} {station} {dtype}", "no or too few points"
+        return MissingPoints(
+            f"{few} for {', '.join(missing)} ({self.scope}, {self.table.source}){where}",
+            hint=f"measure them: {command}{freq}",
+        )
+
+    def flavor_scope(self, primitive: str) -> Scope:
+        """Return the scope of ``primitive``: a flavor that it does not have falls back to naive, as in a network's firmware."""
+        flavors = PRIMITIVES[primitive].flavors[DType(self.scope.dtype)]
+        flavor = self.scope.flavor if self.scope.flavor in flavors else "naive"
+        return Scope(self.scope.board, self.scope.dtype, flavor, self.scope.opt_level)
+
+    def points(self, primitive: str) -> list[Point]:
+        """Return the points of ``primitive`` that have a row at any of the clocks."""
+        if primitive not in self._points:
+            self._points[primitive] = [
+                point
+                for point in self.table.of_primitive(self.flavor_scope(primitive), primitive)
+                if point.params.get("arithmetic", "affine") == "affine"
+                and any(clock in point.rows for clock in self.clocks)
+            ]
+        return self._points[primitive]
+
+    def fits_of(self, primitive: str, kernel: int | None) -> tuple[Fit, ...]:
+        """Return the fits of ``primitive`` for windows of ``kernel``, each for other clocks: one for all clocks at which the same points were measured.
+
+        Where the points of that window are too few those of all windows are fitted together; a clock with too few of both has no fit.
+        """
+        key = (primitive, kernel)
+        if key not in self._fits:
+            points, dtype = self.points(primitive), DType(self.scope.dtype)
+            groups: dict[tuple[int, ...], list[str]] = {}
+            for clock in self.clocks:
+                there = tuple(at for at, point in enumerate(points) if clock in point.rows)
+                groups.setdefault(there, []).append(clock)
+            made = []
+            for there, clocks in groups.items():
+                all_windows = [points[at] for at in there]
+                own = [point for point in all_windows if kernel is None or point.params.get("k") == kernel]
+                found = fit(primitive, dtype, own, kernel, clocks)
+                if found is None and kernel is not None:
+                    found = fit(primitive, dtype, all_windows, None, clocks)
+                if found is not None:
+                    made.append(found)
+            self._fits[key] = tuple(made)
+        return self._fits[key]
+
+    def _fitted(self, layer: Layer) -> LayerCost | None:
+        params = dict(layer.params)
+        kernel = params.get("k")
+        fits = self.fits_of(layer.primitive, int(kernel) if kernel is not None else None)
+        if not fits:
+            return None
+        columns = columns_of([params])
+        made = {name: np.full(len(self.clocks), np.nan) for name in _ARRAYS}
+        for part in fits:
+            at, row = [self.clocks.index(clock) for clock in part.clocks], part.counts(columns)[0]
+            made["latency_s"][at], made["energy_j"][at] = row @ part.latency_s, row @ part.energy_j
+            for name in _ARRAYS[2:]:
+                made[name][at] = getattr(part, name)
+        outside = tuple(dict.fromkeys(text for part in fits for text in part.outside(params)))
+        measured = any(_same(point.params, params) for point in self.points(layer.primitive))
+        how = "outside" if outside else "a measured shape" if measured else "between measured shapes"
+        best = max(fits, key=lambda part: part.points)
+        windows = "" if best.kernel is not None or kernel is None else " of all windows"
+        return LayerCost(layer, **made, basis=f"fitted to {best.points} points{windows}, {how}", extrapolated=outside)
+
+    def _published(self, layer: Layer) -> LayerCost | None:
+        """Return unit cost x applications; the unit cost is that of the published shape, else of the nearest in size, with the same window.
+
+        A primitive whose application is a whole layer is scaled by operations from the nearest layer.
+        """
+        params, dtype = dict(layer.params), DType(self.scope.dtype)
+        entry = PRIMITIVES[layer.primitive]
+        whole_layers = entry.application.startswith("one layer")
+        own = [point for point in self.points(layer.primitive) if point.params.get("k") == params.get("k")]
+        if not own:
+            return None
+        size = operations(layer.workload(dtype))
+        sizes = [operations(workload(layer.primitive, point.params, dtype)) for point in own]
+        standard = (
+            [params]
+            if whole_layers
+            else [dict(workload(layer.primitive, values, DType.FP32).params) for values in entry.published]
+        )
+        order = sorted(
+            range(len(own)),
+            key=lambda at: (
+                not any(_same(own[at].params, values) for values in standard),
+                abs(math.log(sizes[at] / size)),
+            ),
+        )
+        made = {name: np.full(len(self.clocks), np.nan) for name in _ARRAYS}
+        made["spread_latency"][:] = made["spread_energy"][:] = 0.0
+        for column, clock in enumerate(self.clocks):
+            at = next((at for at in order if clock in own[at].rows), None)
+            if at is None:
+                continue
+            row = own[at].rows[clock]
+            exact = whole_layers and _same(own[at].params, params)
+            share = size / sizes[at] if whole_layers else layer.applications / own[at].applications
+            factor = 1.0 if exact else share
+            made["latency_s"][column] = row.latency_s * factor
+            made["u95_latency"][column] = row.latency_u95_s / row.latency_s
+            if row.energy_j:
+                made["energy_j"][column] = row.energy_j * factor
+                made["u95_energy"][column] = (row.energy_u95_j or 0.0) / row.energy_j
+        first = own[order[0]]
+        if not whole_layers:
+            basis = f"unit cost of {_text(first)}"
+        elif _same(first.params, params):
+            basis = "a measured layer"
+        else:
+            basis = f"scaled by operations from {_text(first)}"
+        outside: tuple[str, ...] = ()
+        if whole_layers and not min(sizes) <= size <= max(sizes):
+            outside = (f"{size} operations (measured {min(sizes)} .. {max(sizes)})",)
+        return LayerCost(layer, **made, basis=basis, extrapolated=outside)
+
+
+_ARRAYS = ("latency_s", "energy_j", "u95_latency", "u95_energy", "spread_latency", "spread_energy")
+
+
+def _same(one: Mapping[str, int | str], other: Mapping[str, int | str]) -> bool:
+    """Whether two parameter sets agree in what both have; ``scaling`` and ``arithmetic`` exist in one data type only."""
+    return all(other[name] == value for name, value in one.items() if name in other)
+
+
+def _text(point: Point) -> str:
+    return ",".join(f"{name}={value}" for name, value in point.params.items() if isinstance(value, int))
