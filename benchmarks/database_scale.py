@@ -185,7 +185,14 @@ def fill_jobs(write_rows: Callable[[Any, list[dict[str, Any]]], None], points: i
     """Write the sweeps that the points came from, one unit for each image and one entry of the log for each point; the last one is running."""
     stations = [f"rack-{number}" for number in range(1, STATIONS + 1)]
     times = {"submitted_at": start, "ended_at": None, "notified_at": None, "start_at": None}
-    job: dict[str, Any] = {"name": "all", "request": {}, "priority": 0, "submitted_by": "me", "stations": stations, **times}
+    job: dict[str, Any] = {
+        "name": "all",
+        "request": {},
+        "priority": 0,
+        "submitted_by": "me",
+        "stations": stations,
+        **times,
+    }
     write_rows(JobRow, [{"id": n, "state": "open" if n == JOBS else "ended", **job} for n in range(1, JOBS + 1)])
     write_rows(LaneRow, [{"id": n, "job_id": n, "stations": stations, "peers": STATIONS} for n in range(1, JOBS + 1)])
     images = points // CLOCKS
