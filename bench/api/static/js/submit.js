@@ -29,6 +29,7 @@ export function showStationChoice(stations) {
 async function showClocks() {
   const station = $("submit-station").value;
   clocksOf = station;
+  $("submit-clocks").replaceChildren(); // what is chosen now would be of the other board
   if (!station) return;
   const clocks = await get(`/stations/${encodeURIComponent(station)}/clocks`).catch(() => []);
   if (clocksOf !== station) return;
