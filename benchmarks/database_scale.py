@@ -1,8 +1,8 @@
 """What a database of a million points costs: exporting a part of it, and what the status page asks.
 
 Fills a new database with accepted runs of different points, by plain inserts (the bench itself records a point in a transaction of its own,
-which takes minutes for a million), then times what users wait for: the look-up table of one primitive on one board as CSV, and the counts that
-the status page shows. PostgreSQL is started for the purpose where its server is installed.
+which takes minutes for a million), then times what users wait for: the look-up table of one primitive on one board as CSV, and what the
+web page asks for every second: stations, sweeps with their counts, the newest points, curves over the clock. The points belong to ten sweeps of the daemon, one of which is running. PostgreSQL is started for the purpose where its server is installed.
 
     python benchmarks/database_scale.py [POINTS]
 """
@@ -20,12 +20,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, insert, text
 
+from bench.api.app import create_app
+from bench.boards.stations import all_stations
+from bench.daemon.service import Service
 from bench.domain.primitives import workload
 from bench.domain.workload import Workload
 from bench.lut import rows, write
 from bench.store import Selection, Store, open_store
+from bench.store.job_models import EventRow, JobRow, LaneRow, UnitRow
 from bench.store.mapping import workload_columns
 from bench.store.models import (
     ClockRow,
@@ -41,6 +46,7 @@ from bench.store.models import (
 POINTS = 1_000_000
 CLOCKS = 14
 STATIONS = 8
+JOBS = 10
 CHUNK = 10_000
 ROUNDS = 5
 
@@ -169,9 +175,83 @@ def fill(url: str, points: int) -> None:
                     for n in numbers
                 ],
             )
+        fill_jobs(write_rows, points, start)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     engine.dispose()
+
+
+def fill_jobs(write_rows: Callable[[Any, list[dict[str, Any]]], None], points: int, start: datetime) -> None:
+    """Write the sweeps that the points came from, one unit for each image and one entry of the log for each point; the last one is running."""
+    stations = [f"rack-{number}" for number in range(1, STATIONS + 1)]
+    times = {"submitted_at": start, "ended_at": None, "notified_at": None, "start_at": None}
+    job: dict[str, Any] = {
+        "name": "all",
+        "request": {},
+        "priority": 0,
+        "submitted_by": "me",
+        "stations": stations,
+        **times,
+    }
+    write_rows(JobRow, [{"id": n, "state": "open" if n == JOBS else "ended", **job} for n in range(1, JOBS + 1)])
+    write_rows(LaneRow, [{"id": n, "job_id": n, "stations": stations, "peers": STATIONS} for n in range(1, JOBS + 1)])
+    images = points // CLOCKS
+    fixed = {"daemon_id": 1, "generation": 1, "starts": 0, "tries": 0, "points": CLOCKS, "rejected": 0, "refused": []}
+    ids = [f"hsebyp8-m4n{60 + 8 * i}r2-ahb1-apb4.2-scale1-ws3-pid" for i in range(1, CLOCKS + 1)]
+    told = {"failure_class": "", "cause": "", "started_at": start, "ended_at": start}
+    for first in range(0, images, CHUNK):
+        units = []
+        for number in range(first, min(first + CHUNK, images)):
+            job_id = 1 + number * JOBS // images
+            place = {"id": number + 1, "job_id": job_id, "lane_id": job_id, "position": number, "station": "rack-1"}
+            done = number < images - 20
+            state = {"state": "done" if done else "running", "done": CLOCKS if done else 3, "measured": ids}
+            plan = {"label": f"image {number}", "plan": {"label": f"image {number}", "clock_ids": ids}}
+            units.append({**place, **state, **plan, **fixed, **told})
+        write_rows(UnitRow, units)
+    entry = {"station": "rack-1", "kind": "accepted", "text": "1030 cycles", "clock_id": ids[0], "detail": ""}
+    for first in range(1, points + 1, CHUNK):
+        numbers = range(first, min(first + CHUNK, points + 1))
+        write_rows(
+            EventRow,
+            [
+                {
+                    "id": n,
+                    "at": start + timedelta(seconds=n),
+                    "job_id": min(JOBS, 1 + (n - 1) * JOBS // points),
+                    "unit_id": 1 + (n - 1) // CLOCKS,
+                    "run_id": n,
+                    "label": f"image {(n - 1) // CLOCKS} 100 MHz",
+                    **entry,
+                }
+                for n in numbers
+            ],
+        )
+
+
+def asked(store: Store) -> Iterator[tuple[str, float, object]]:
+    """Yield (what, median seconds, how many) of the requests of the web page, through the whole API."""
+    client = TestClient(create_app(Service(store, all_stations())), base_url="http://localhost")
+
+    def get(path: str, count: Callable[[Any], int] = len) -> int:
+        answer = client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, answer.text
+        return count(answer.json())
+
+    for what, path, count in (
+        ("page: stations and sweeps", "status", lambda found: len(found["jobs"])),
+        ("page: one sweep, its failures", f"jobs/{JOBS}", lambda found: int(found["points"])),
+        ("page: 20 newest points", "points?limit=20", lambda found: len(found["points"])),
+        ("page: newest curves", "series?limit=7", len),
+        ("page: curves of one sweep", f"series?limit=7&job={JOBS}", len),
+        ("page: curves of one primitive", "series?limit=7&primitive=conv2d&board=board_1", len),
+        ("page: names for choices", "names", lambda found: len(found["stations"])),
+    ):
+
+        def one(path: str = path, count: Callable[[Any], int] = count) -> int:
+            return get(path, count)
+
+        yield what, *timed(one)
 
 
 def timed(action: Callable[[], object]) -> tuple[float, object]:
@@ -198,6 +278,7 @@ def measure(store: Store, folder: Path) -> Iterator[tuple[str, float, object]]:
 
         yield what, *timed(export)
     yield "counts and names", *timed(lambda: (store.repository.counts().points, store.repository.known().stations)[0])
+    yield from asked(store)
     yield "the latest 50 runs", *timed(lambda: len(list(store.repository.runs(limit=50))))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bench.api.access import Access
@@ -43,12 +44,21 @@ def service(tmp_path: Path, stations: dict[str, Station]) -> Iterator[Service]:
         yield Service(store, stations)
 
 
+@pytest.fixture(scope="session")
+def applications() -> dict[Access, FastAPI]:
+    """Return the applications that tests have used: making one takes longer than most requests."""
+    return {}
+
+
 @pytest.fixture
-def connect(service: Service) -> Callable[..., TestClient]:
+def connect(service: Service, applications: dict[Access, FastAPI]) -> Callable[..., TestClient]:
     """Return a maker of clients that a page of this host could be; ``access`` is whom the server lets in."""
 
     def make(access: Access | None = None, home: str = HOME) -> TestClient:
-        return TestClient(create_app(service, access), base_url=home, headers=JSON, raise_server_exceptions=False)
+        access = access or Access()
+        app = applications.setdefault(access, applications.get(access) or create_app(service, access))
+        app.state.service = service
+        return TestClient(app, base_url=home, headers=JSON, raise_server_exceptions=False)
 
     return make
 

@@ -21,26 +21,30 @@ TOKEN = "correct-horse-battery-staple"
 OPEN = Access(frozenset({"localhost", "bench.lab"}), any_address=True, token=TOKEN)
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io:8440", "192.168.0.7", "", "a b", "localhost@evil"],
-)
-@pytest.mark.parametrize("path", ["/", "/api/v1/status", "/static/bench.css", "/nothing"])
-def test_a_foreign_host_gets_nothing(client: TestClient, host: str, path: str) -> None:
+def test_a_foreign_host_gets_nothing(client: TestClient) -> None:
     """As after DNS rebinding: the request reaches us, under another's name."""
-    answer = client.get(path, headers={"Host": host})
-    assert answer.status_code == 421
-    assert answer.json()["hint"]
+    for host in [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io:8440",
+        "192.168.0.7",
+        "",
+        "a b",
+        "localhost@evil",
+    ]:
+        for path in ["/", "/api/v1/status", "/static/bench.css", "/nothing"]:
+            answer = client.get(path, headers={"Host": host})
+            assert answer.status_code == 421
+            assert answer.json()["hint"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8440", "[::1]:8440", "localhost."])
-def test_our_own_names_are_answered(client: TestClient, host: str) -> None:
-    assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
+def test_our_own_names_are_answered(client: TestClient) -> None:
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8440", "[::1]:8440", "localhost."]:
+        assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
+def test_another_origin_can_neither_act_nor_read(client: TestClient, service: Service) -> None:
+    for origin in [
         "https://evil.example",
         "null",
         "http://localhost:1",
@@ -49,14 +53,17 @@ def test_our_own_names_are_answered(client: TestClient, host: str) -> None:
         "http://localhost:8440@evil",
         "http://[",
         "",
-    ],
-)
-def test_another_origin_can_neither_act_nor_read(client: TestClient, service: Service, origin: str) -> None:
-    for method, path in (("POST", JOBS), ("GET", "/api/v1/status"), ("OPTIONS", JOBS), ("POST", f"{JOBS}/1/cancel")):
-        answer = client.request(method, path, json=TINY, headers={"Origin": origin})
-        assert answer.status_code == 403, (method, path)
-        assert "access-control-allow-origin" not in answer.headers
-    assert service.jobs() == []
+    ]:
+        for method, path in (
+            ("POST", JOBS),
+            ("GET", "/api/v1/status"),
+            ("OPTIONS", JOBS),
+            ("POST", f"{JOBS}/1/cancel"),
+        ):
+            answer = client.request(method, path, json=TINY, headers={"Origin": origin})
+            assert answer.status_code == 403, (method, path)
+            assert "access-control-allow-origin" not in answer.headers
+        assert service.jobs() == []
 
 
 def test_a_page_of_ours_can_act(client: TestClient) -> None:
@@ -64,17 +71,17 @@ def test_a_page_of_ours_can_act(client: TestClient) -> None:
     assert client.post(JOBS, json=TINY, headers=ours).status_code == 201
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_form_of_another_site_can_not(client: TestClient, site: str) -> None:
-    assert client.post(JOBS, json=TINY, headers={"Sec-Fetch-Site": site}).status_code == 403
+def test_a_form_of_another_site_can_not(client: TestClient) -> None:
+    for site in ["cross-site", "same-site"]:
+        assert client.post(JOBS, json=TINY, headers={"Sec-Fetch-Site": site}).status_code == 403
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_what_a_foreign_form_could_send_is_refused(client: TestClient, service: Service, kind: str) -> None:
+def test_what_a_foreign_form_could_send_is_refused(client: TestClient, service: Service) -> None:
     client.post(JOBS, json=TINY)
-    for path in (JOBS, f"{JOBS}/1/cancel", "/api/v1/stations/virtual-a/pause"):
-        assert client.post(path, content=b"{}", headers={"Content-Type": kind}).status_code == 415
-    assert len(service.jobs(active=True)) == 1
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]:
+        for path in (JOBS, f"{JOBS}/1/cancel", "/api/v1/stations/virtual-a/pause"):
+            assert client.post(path, content=b"{}", headers={"Content-Type": kind}).status_code == 415
+        assert len(service.jobs(active=True)) == 1
 
 
 def test_bodies_are_bounded(client: TestClient) -> None:
@@ -145,7 +152,7 @@ def test_any_address_but_our_own_demands_a_token(tmp_path: Path, monkeypatch: py
         listen("127.0.0.1", 70_000, None)
 
 
-def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ParameterError, match="cannot listen"):
         listen("127.0.0.1", taken.getsockname()[1], None)
     listening = listen("127.0.0.1", 0, None, ["Bench.Lab."])

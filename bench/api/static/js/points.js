@@ -5,7 +5,7 @@ import { $, h, keyed } from "./dom.js";
 import { clockTime, si, withUncertainty } from "./format.js";
 import { openTrace } from "./trace.js";
 
-const SHOWN = 20;
+const SHOWN = 12;
 const OVERLAP = 20; // with several hosts on PostgreSQL a run may appear below a number that was there before
 let known = new Map();
 let cursor = null;
@@ -34,10 +34,8 @@ function row(point) {
     ? h("button", { className: "small", type: "button", textContent: "Show", ariaLabel: `Show the current of run ${point.run}`, onclick: () => openTrace(point.run) })
     : "";
   return h("tr", {},
-    h("td", { textContent: clockTime(point.measured_at) }),
-    h("td", { className: "wrap", textContent: point.workload }),
+    h("td", { className: "wrap" }, point.workload, h("div", { className: "quiet" }, `${clockTime(point.measured_at)} `, ...where)),
     h("td", { className: "number", textContent: si(point.sysclk_hz, "Hz") }),
     ...costs,
-    h("td", {}, ...where),
     h("td", {}, trace));
 }

@@ -20,15 +20,16 @@ export async function setUpForm(submitted) {
 }
 
 export function showStationChoice(stations) {
-  const rank = (station) => (station.state === "unserved" || station.state === "gone" ? 1 : 0);
+  const rank = (station) => ({ busy: 0, idle: 0, paused: 1, quarantined: 1 })[station.state] ?? 2;
   const sorted = [...stations].sort((one, other) => rank(one) - rank(other));
-  options($("submit-station"), sorted.map((station) => [station.name, station.name + (rank(station) ? " (not served now)" : "")]));
+  options($("submit-station"), sorted.map((station) => [station.name, station.name + ["", ` (${station.state})`, " (not served now)"][rank(station)]]));
   if ($("submit-station").value !== clocksOf) showClocks();
 }
 
 async function showClocks() {
   const station = $("submit-station").value;
   clocksOf = station;
+  $("submit-clocks").replaceChildren(); // what is chosen now would be of the other board
   if (!station) return;
   const clocks = await get(`/stations/${encodeURIComponent(station)}/clocks`).catch(() => []);
   if (clocksOf !== station) return;
