@@ -1,9 +1,9 @@
 """Sweeps for programs: the plan as a dictionary with the keys of a plan file.
 
-    from bench.sweep.api import sweep
+from bench.sweep.api import sweep
 
-    outcome = sweep({"primitives": ["relu"], "freq": "16MHz"}, "sqlite:///measurements.db")
-    print(outcome.complete, outcome.there, [tally.accepted for tally in outcome.tallies])
+outcome = sweep({"primitives": ["relu"], "freq": "16MHz"}, "sqlite:///measurements.db")
+print(outcome.complete, outcome.there, [tally.accepted for tally in outcome.tallies])
 """
 
 from __future__ import annotations
