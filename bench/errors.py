@@ -24,6 +24,7 @@
      |   +- OutputMismatch
      |   +- ClockUnconfirmed            the core clock is not what was asked for
      |   +- CounterWrapped              DWT->CYCCNT wrapped in the window
+     |   +- Unstable                    cycles or current changed while they were measured
      |   +- Drifted                     class "drift": the sentinel point, measured again, came out different
      +- StationQuarantined              class "station": the ladder of recoveries did not help; leave this station out
      +- CurrentProbeError               class "probe"
@@ -216,6 +217,10 @@ class ClockUnconfirmed(VerifyError):
 
 class CounterWrapped(VerifyError):
     """DWT->CYCCNT wrapped during the window (2^32 cycles)."""
+
+
+class Unstable(VerifyError):
+    """Cycles or current changed while they were measured, by more than noise explains."""
 
 
 class Drifted(VerifyError):

@@ -92,7 +92,9 @@ class Program:
             Memory(DTCM, TCM_BYTES, executable=True, writable=True, data=dtcm, kind="ram"),
         ]
         bus = Registers()
-        self.cpu = bus.cpu = Cpu(memories, [Region(0xE000_0000, 0x10_0000)], bus, CortexM7Timing())
+        self.cpu = bus.cpu = Cpu(
+            memories, [Region(0xE000_0000, 0x10_0000)], bus, CortexM7Timing(), double_precision=True
+        )
         self.cpu.system.cpacr = 0xF0_0000
         self.name = elf.stem
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards import board_names, load_board
 from bench.cli.console import out, print_json, table
 from bench.cli.options import DEFAULT_STATIONS, Json, StationsFile, known_stations
-from bench.clocktree import clock_table
-from bench.domain.board import Board
-from bench.domain.clock import ClockConfiguration
 from bench.domain.primitives import PRIMITIVES, Primitive
 from bench.domain.primitives import primitive as find_primitive
-from bench.domain.station import Station
 from bench.domain.workload import DType
 from bench.units import format_si
+
+if TYPE_CHECKING:
+    from bench.domain.board import Board
+    from bench.domain.clock import ClockConfiguration
+    from bench.domain.station import Station
 
 
 def boards(
@@ -25,6 +25,8 @@ def boards(
     as_json: Json = False,
 ) -> int:
     """List the boards, or show the clock table of one."""
+    from bench.boards import board_names, load_board
+
     if name is not None:
         return _clocks(load_board(name), as_json)
     described = [load_board(each) for each in board_names()]
@@ -64,6 +66,8 @@ def boards(
 
 
 def _clocks(board: Board, as_json: bool) -> int:
+    from bench.clocktree import clock_table
+
     configurations = clock_table(board)
     if as_json:
         print_json([_clock_object(board, requested, clock) for requested, clock in configurations])

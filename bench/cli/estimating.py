@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards import load_board
 from bench.domain.station import Source
 from bench.domain.workload import DType
 from bench.errors import ParameterError, UnknownName, UsageError
@@ -238,6 +237,7 @@ def estimators(
 
 def _configurations(board: str, freq: str) -> list[ClockConfiguration]:
     """Return the clock configurations that ``freq`` names; one text may be a frequency or a clock id."""
+    from bench.boards import load_board
     from bench.clocktree import solve
     from bench.domain.clock import ClockConfiguration
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards import load_board
 from bench.cli.console import err, out, print_json, table
 from bench.cli.estimating import (
     Dtype,
@@ -128,6 +127,7 @@ def _estimates(
 
 def _limits_of(board: str) -> Limits:
     """Return the board's own flash and RAM as limits. Raises UnknownName."""
+    from bench.boards import load_board
     from bench.estimate.explore import Limits
 
     described = load_board(board)

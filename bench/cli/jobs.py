@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.boards.sweep_file import load_plan
 from bench.cli.console import err, out, print_json
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.cli.sweep import _primitives as primitives_asked_for
@@ -98,6 +97,8 @@ def submit(  # noqa: PLR0917 (as many options as a sweep, and some more)
 
     Example: bench submit --primitive conv2d --k 3,5 --station desk --at 22:00
     """
+    from bench.boards.sweep_file import load_plan
+
     asked = load_plan(plan) if plan is not None else SweepRequest()
     given: dict[str, Any] = {
         "stations": tuple(station or ()),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards.stations import all_stations
-from bench.domain.station import Station
+if TYPE_CHECKING:
+    from bench.domain.station import Station
 
 Db = Annotated[
     str,
@@ -31,4 +31,6 @@ DEFAULT_STATIONS = Path("stations.yaml")
 
 def known_stations(path: Path) -> dict[str, Station]:
     """Return the stations of ``path`` and the virtual ones. The default file may be missing; one that was asked for may not."""
+    from bench.boards.stations import all_stations
+
     return all_stations(None if path == DEFAULT_STATIONS and not path.exists() else path)

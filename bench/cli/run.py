@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bench.boards import load_board
-from bench.boards.stations import find_station
 from bench.cli.console import err, out, print_json, progressing
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.lut import row
@@ -18,7 +16,6 @@ from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives import workload
 from bench.domain.primitives.base import CMSIS_NN
 from bench.errors import ParameterError
-from bench.measure.settings import Settings
 from bench.units import parse
 
 
@@ -69,6 +66,10 @@ def run(
 
     Example: bench run --primitive conv2d --k 5 --freq 16MHz,180MHz
     """
+    from bench.boards import load_board
+    from bench.boards.stations import find_station
+    from bench.measure.settings import Settings
+
     work = workload(primitive, _parameters(primitive, k, size, param or []), dtype, flavor, opt)
     libraries = {CMSIS_NN: cmsis_nn}
     _refuse_unused(context, flavor, libraries)

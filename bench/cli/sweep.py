@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.boards.sweep_file import load_plan
 from bench.cli.console import out, print_json, table
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives.base import CMSIS_NN
 from bench.domain.sweep import PrimitiveSweep, SweepRequest
 from bench.errors import ParameterError, UnknownName
-from bench.measure.settings import Settings
 from bench.units import parse
 
 if TYPE_CHECKING:
+    from bench.measure.settings import Settings
     from bench.store import Store
     from bench.sweep.forecast import Forecast
     from bench.sweep.matrix import Skipped, SweepPlan
@@ -96,6 +95,9 @@ def sweep(
 
     Example: bench sweep --primitive conv2d --k 3,5 --dtype int8 --freq 16MHz,180MHz
     """
+    from bench.boards.sweep_file import load_plan
+    from bench.measure.settings import Settings
+
     asked = load_plan(plan) if plan is not None else SweepRequest()
     given: dict[str, Any] = {
         "stations": tuple(station or ()),

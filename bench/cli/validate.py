@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.boards import load_board
-from bench.boards.stations import find_station
 from bench.cli.console import err, out, print_json, progressing, table
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.workload import DType, OptLevel
@@ -78,6 +76,8 @@ def validate(
 
     Example: bench validate lenet5 --station virtual-nucleo_f446ze --reduce none --reduce int8 --freq 16MHz,180MHz --sweep
     """
+    from bench.boards import load_board
+    from bench.boards.stations import find_station
     from bench.cli.estimating import load_network, parse_reductions
 
     if opt not in tuple(OptLevel):

@@ -143,10 +143,12 @@ class Service:
         """Return what ``job`` shows to people now."""
         return job.status(self.store.jobs.clock())
 
-    def units(self, job_id: int, states: Collection[UnitState] = ()) -> list[Unit]:
-        """Return the images of a job, in the given states (none: all). Raises UnknownName."""
+    def units(
+        self, job_id: int, states: Collection[UnitState] = (), *, limit: int | None = None, skip: int = 0
+    ) -> list[Unit]:
+        """Return the images of a job, in the given states (none: all), ``limit`` of them after the first ``skip``. Raises UnknownName."""
         self.job(job_id)
-        return self.store.jobs.units(job_id, states)
+        return self.store.jobs.units(job_id, states, limit=limit, skip=skip)
 
     def failures(self, job_id: int, limit: int | None = None) -> list[Event]:
         """Return what went wrong in a job, oldest first: rejected points with their cause, and trouble with images. Raises UnknownName."""

@@ -11,7 +11,7 @@ from bench.domain.workload import DType
 from bench.estimate.memory import ELEMENT_BYTES
 from bench.estimate.nonnegative import solve
 from bench.estimate.table import Point
-from bench.estimate.terms import STREAM, STREAM_BYTES, Array, Columns, columns_of, counts
+from bench.estimate.terms import STREAM, STREAM_BYTES, Array, Columns, columns_of, counts, streamed
 
 NO_STREAM = 1 << 40
 """A cache that keeps everything."""
@@ -88,7 +88,7 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
         last = latency[:, -1:] * weight
         best = _residual(matrix * weight, last)
         for size in STREAM_BYTES:
-            stream = counts(primitive, columns, element, size)[STREAM]
+            stream = streamed(primitive, columns, plain["mac"], element, size)
             if not stream.any():
                 break
             error = _residual(np.column_stack([matrix, stream]) * weight, last)
@@ -96,7 +96,7 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
                 best, stream_bytes = error, size
     if stream_bytes != NO_STREAM:
         names = (*names, STREAM)
-        matrix = np.column_stack([matrix, counts(primitive, columns, element, stream_bytes)[STREAM]])
+        matrix = np.column_stack([matrix, streamed(primitive, columns, plain["mac"], element, stream_bytes)])
     there = ~np.isnan(energy).any(axis=0)
     coefficients_s = solve(matrix * weight, latency * weight)
     coefficients_j = np.full_like(coefficients_s, np.nan)

@@ -36,6 +36,8 @@ def window_lines(size: Array, k: Array, stride: Array, same: Array) -> Array:
     out = output_size(size, k, stride, same)
     before = np.where(same > 0, np.floor(np.maximum((out - 1) * stride + k - size, 0) / 2), 0)
     clipped = np.zeros_like(out)
+    if not np.any(same):
+        return k * out
     for step in range(_MOST_PADDING):
         there = step < out
         clipped += np.where(there, np.maximum(before - step * stride, 0), 0)
@@ -68,8 +70,7 @@ def counts(primitive: str, columns: Columns, element_bytes: int, stream_bytes: i
         made = _windows(columns, channels, columns["out_c"])
         if primitive == "conv2d_rgb":
             del made["window"]
-        weights = channels * columns["k"] ** 2 * element_bytes
-        made[STREAM] = np.where(weights > stream_bytes, made["mac"], 0.0)
+        made[STREAM] = streamed(primitive, columns, made["mac"], element_bytes, stream_bytes)
         return made
     if primitive in ("depthwise_conv2d", "avgpool2d", "maxpool2d"):
         made = _windows(columns, 1.0, columns["in_c"])
@@ -84,18 +85,29 @@ def counts(primitive: str, columns: Columns, element_bytes: int, stream_bytes: i
         }
     if primitive == "fully_connected":
         outputs, macs = columns["n_out"], columns["n_out"] * columns["n_in"]
-        # What one output reads of the weights: a line of the flash for each, as they lie n_out apart.
-        touched = columns["n_in"] * np.minimum(columns["n_out"] * element_bytes, 16.0)
         return {
             "call": np.ones_like(outputs),
             "output": outputs,
             "mac": macs,
-            STREAM: np.where(touched > stream_bytes, macs * np.minimum(columns["n_out"] * element_bytes / 16, 1), 0.0),
+            STREAM: streamed(primitive, columns, macs, element_bytes, stream_bytes),
         }
     if primitive in ("batchnorm", "residual_add"):
         channels = columns["in_c"]
         return {"call": np.ones_like(channels), "plane": channels, "output": channels * columns["n"]}
     return {"call": np.ones_like(columns["n"]), "output": columns["n"]}
+
+
+def streamed(primitive: str, columns: Columns, macs: Array, element_bytes: int, stream_bytes: int) -> Array:
+    """Return the multiply-accumulates whose weights come from the flash again for every output, as what one output reads exceeds ``stream_bytes``.
+
+    A convolution reads its window over all input channels. A fully connected layer's weights lie n_out apart, so that each touches a line of
+    the flash (16 bytes) of its own, or shares it with its neighbours.
+    """
+    if primitive == "fully_connected":
+        step_bytes = np.minimum(columns["n_out"] * element_bytes, 16.0)
+        return np.where(columns["n_in"] * step_bytes > stream_bytes, macs * step_bytes / 16, 0.0)
+    channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
+    return np.where(channels * columns["k"] ** 2 * element_bytes > stream_bytes, macs, 0.0)
 
 
 def columns_of(params: list[Mapping[str, int | str]]) -> dict[str, Array]:

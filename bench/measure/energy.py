@@ -20,7 +20,7 @@ from bench.errors import (
 )
 from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
-from bench.measure.verify import refuse_wrap
+from bench.measure.verify import CLOCK_MARGIN, refuse_wrap
 from bench.probes.base import (
     Capture,
     CaptureRequest,
@@ -39,7 +39,8 @@ EDGE_GUARD_S = 1e-3
 """Left out after a window's edge before the idle window: supply decoupling (1.11 ohm x 10 uF = 11 us) and the probe's filter settle in it."""
 
 WINDOW_MARGIN = 1.1
-"""The target sleeps, and the probe samples, so much longer than planned: a window may come out longer than its plan."""
+"""A window may come out so much longer or shorter than planned: oscillators are a few percent off, and calls in a row hit other caches
+than calls alone."""
 
 TRIGGER_MARGIN_S = 1.0
 """Over what the target computes before it raises the trigger: detaching through a slow probe takes tenths of a second."""
@@ -50,11 +51,15 @@ SLEEP_ENTRY_CYCLES = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What the attached run told of one call: its cycles, at most how many the target needs to set up, and the digest of its output."""
+    """What the attached run told of one call: its cycles, at most how many the target needs to set up, and the digest of its output.
+
+    ``net_cycles``: without what calling and counting cost, which calls in a row need less of; 0 where it is not known.
+    """
 
     cycles: int
     setup_cycles: float
     output_digest: int
+    net_cycles: float = 0.0
 
 
 class EnergyMeter:
@@ -94,7 +99,9 @@ class EnergyMeter:
                 f"a window of {planned_s:.3g} s takes {loops * call.cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
                 hint=f"use a window of at most {COUNTER_LIMIT_CYCLES / clock.hclk_hz:.3g} s, or a smaller workload",
             )
-        sleep_s = settings.idle_s + (WINDOW_MARGIN - 1) * planned_s + 2 * EDGE_GUARD_S
+        earliest_s = min(call.net_cycles / call.cycles, 1.0) * planned_s / WINDOW_MARGIN
+        # However early the window ends, the core must not wake before the probe has finished: its current would look like a second window.
+        sleep_s = duration_s - earliest_s + EDGE_GUARD_S
         request = Request(
             sequence=under_test.next_sequence(),
             command=Command.ENERGY,
@@ -111,7 +118,8 @@ class EnergyMeter:
             + (call.setup_cycles + (settings.warmup + 1) * call.cycles) / clock.hclk_hz
         )
         tail_s = SLEEP_ENTRY_CYCLES / clock.hclk_hz
-        self._probe.arm(CaptureRequest(rate_hz, duration_s, trigger_timeout_s, tail_s, planned_s))
+        expected_s = (earliest_s, planned_s * WINDOW_MARGIN)
+        self._probe.arm(CaptureRequest(rate_hz, duration_s, trigger_timeout_s, tail_s, planned_s, expected_s))
         try:
             release_s = under_test.run_detached(request)
         except BenchError:
@@ -128,8 +136,9 @@ class EnergyMeter:
             with suppress(DebugProbeError):
                 under_test.reattach(request, reattach_timeout_s)
             raise
-        # The core may still sleep, and a sleeping core need not answer the debug port.
-        under_test.sleep(sleep_s + EDGE_GUARD_S)
+        # The core may still sleep, and a sleeping core need not answer the debug port; its clock may be off.
+        awake_s = capture.trigger_fall_s + sleep_s * (1 + CLOCK_MARGIN) + EDGE_GUARD_S
+        under_test.sleep(max(0.0, awake_s - len(capture.current_a) / capture.sample_rate_hz))
         report = under_test.reattach(request, reattach_timeout_s)
         if release_s > settings.settle_s:
             raise VerifyError(

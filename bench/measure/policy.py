@@ -30,6 +30,7 @@ from bench.errors import (
     StoreError,
     TargetError,
     TargetFault,
+    Unstable,
     UsageError,
     VerifyError,
 )
@@ -76,6 +77,7 @@ RULES: dict[type[BenchError], Rule] = {
     ),
     VerifyError: Rule((_RESET, _POWER_CYCLE), _REJECT, "wrong twice alike is the image's or the clock's fault", True),
     CounterWrapped: Rule((), _REJECT, "the same window wraps again"),
+    Unstable: Rule((_RETRY, _RETRY), _REJECT, "a board that warms up, or something beside it, comes to rest"),
     ProbeRangeError: Rule((), _REJECT, "the probe does not grow"),
     ProbeSaturated: Rule((_RETRY,), _REJECT, "a spike passes, a current that is too large stays"),
     SamplesLost: Rule((_RETRY, _RETRY, _RECONNECT), _REJECT, "a busy host"),

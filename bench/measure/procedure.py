@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
+from statistics import median
 from typing import Protocol
 
 from bench.domain.board import Board
@@ -18,7 +19,7 @@ from bench.domain.clock import ClockConfiguration
 from bench.domain.measurement import CycleRun, EnergyRun, Point, Run, Verdict
 from bench.domain.station import Station
 from bench.domain.workload import OptLevel, Workload
-from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, error_context
+from bench.errors import BenchError, DebugProbeError, ProbeDisconnected, Unstable, error_context
 from bench.firmware.clock_registers import confirm
 from bench.firmware.mailbox import Command, Report, Request
 from bench.measure.energy import Call, EnergyMeter
@@ -26,6 +27,7 @@ from bench.measure.image import Image
 from bench.measure.settings import Settings
 from bench.measure.verify import Verifier, refuse_wrap
 from bench.stats import reduce
+from bench.stats.stability import unstable
 from bench.target.board_under_test import BoardUnderTest
 
 TIMEOUT_FACTOR = 3.0
@@ -107,7 +109,7 @@ class Procedure:
             cycle_run = self._cycle_run(report, output)
             if self._meter is not None:
                 self._narrator.step(f"sampling the current at {point.clock.hclk_hz / 1e6:g} MHz")
-                call = Call(max(cycle_run.kernel_cycles), self._setup_cycles(), report.word("output_digest"))
+                call = self._call(cycle_run, report)
                 energy_run = self._meter.measure(self._board, index, point.clock, call)
             result = reduce(
                 cycle_run,
@@ -116,6 +118,11 @@ class Procedure:
                 oscillator_tolerance=self._image.board.limits.oscillator(point.clock.oscillator).tolerance_relative,
                 accuracy=self._meter.accuracy if self._meter is not None else None,
             )
+            if reason := unstable(cycle_run, energy_run):
+                raise Unstable(
+                    reason,
+                    hint="let the board warm up, keep draughts, light and other loads away, or use a longer --window",
+                )
         except BenchError as error:
             return rejected(point, self._image, error, measured_at, cycle_run, energy_run), error
         run = Run(
@@ -161,6 +168,11 @@ class Procedure:
             stack_bytes=report.word("stack_bytes"),
             output_sha256=sha256(output).hexdigest(),
         )
+
+    def _call(self, cycle_run: CycleRun, report: Report) -> Call:
+        net_cycles = median(cycle_run.kernel_cycles) - median(cycle_run.empty_cycles)
+        digest = report.word("output_digest")
+        return Call(max(cycle_run.kernel_cycles), self._setup_cycles(), digest, max(0.0, net_cycles))
 
     def _cycles_timeout_s(self, clock: ClockConfiguration) -> float:
         """Return a generous bound: so many cycles for every operation of the workload, at this clock."""

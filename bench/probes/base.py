@@ -63,7 +63,8 @@ class CaptureRequest:
 
     The edge must come within ``trigger_timeout_s``. ``tail_s``: for so long at most the target may draw its active current after the
     trigger has fallen (the way into sleep); only a probe that cannot see the falling edge and takes the end of the window from the
-    current needs it. ``planned_fall_s``: when the trigger falls by plan; only a source that is not wired to the target goes by it.
+    current needs it, and ``fall_between_s``: the earliest and the latest time at which the trigger falls, where nothing is wrong.
+    ``planned_fall_s``: when it falls by plan; only a source that is not wired to the target goes by it.
     """
 
     sample_rate_hz: float
@@ -71,6 +72,7 @@ class CaptureRequest:
     trigger_timeout_s: float
     tail_s: float = 0.0
     planned_fall_s: float | None = None
+    fall_between_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("sample_rate_hz", "duration_s", "trigger_timeout_s"):
@@ -87,6 +89,13 @@ class CaptureRequest:
                 f"planned_fall_s is {self.planned_fall_s}, must lie within the {self.duration_s} s captured",
                 hint="capture for longer",
             )
+        if self.fall_between_s is not None:
+            earliest_s, latest_s = self.fall_between_s
+            if not 0.0 <= earliest_s < latest_s < self.duration_s:
+                raise ParameterError(
+                    f"fall_between_s is {earliest_s} to {latest_s}, must lie in order within the {self.duration_s} s captured",
+                    hint="capture for longer",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,13 @@ class Jobs(Tables):
         with self.reading() as session:
             return self._jobs(session, list(session.scalars(statement)))
 
-    def units(self, job_id: int, states: Collection[UnitState] = ()) -> list[Unit]:
-        """Return the images of job ``job_id`` in their order."""
+    def units(
+        self, job_id: int, states: Collection[UnitState] = (), *, limit: int | None = None, skip: int = 0
+    ) -> list[Unit]:
+        """Return the images of job ``job_id`` in their order, after the first ``skip``."""
         statement = select(UnitRow).where(UnitRow.job_id == job_id).order_by(UnitRow.lane_id, UnitRow.position)
+        if limit is not None:
+            statement = statement.limit(limit).offset(skip)
         if states:
             statement = statement.where(UnitRow.state.in_(states))
         with self.reading() as session:

@@ -16,6 +16,7 @@ from bench.store.engine import check_file, database_name, make_engine, parse_url
 from bench.store.failures import ANOTHER, database_errors
 from bench.store.imported import ImportedPoints
 from bench.store.jobs import Jobs
+from bench.store.live import Live
 from bench.store.models import RunRow
 from bench.store.rack import Rack
 from bench.store.repository import Repository
@@ -33,7 +34,8 @@ class Upgrade:
 class Store:
     """An open database; a context manager.
 
-    ``repository`` is what reads and writes measurements, ``imported`` what came from files; ``jobs``, ``units`` and ``rack`` are what the daemon works from.
+    ``repository`` is what reads and writes measurements, ``imported`` what came from files; ``jobs``, ``units`` and ``rack`` are what the daemon works from,
+    ``live`` is what its page shows.
     """
 
     def __init__(self, engine: Engine, url: URL, busy_timeout_s: float) -> None:
@@ -46,6 +48,7 @@ class Store:
         self.jobs = Jobs(engine, self.name)
         self.units = Units(engine, self.name, self.jobs)
         self.rack = Rack(engine, self.name, self.jobs)
+        self.live = Live(engine, self.name)
 
     def leased(self, lease: Lease) -> LeasedRepository:
         """Return the repository for the runs of one unit of a job."""

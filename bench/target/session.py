@@ -112,7 +112,8 @@ def _session(station: Station, board: Board, connect: Connect) -> Session:
             "connect_mode": str(connect),
             "resume_on_disconnect": False,
             "smart_flash": True,
-            "keep_unwritten": True,
+            # An image owns its sectors: what an older one left in them would be programmed anew, four times as much as most images have.
+            "keep_unwritten": False,
             "chip_erase": "sector",
             "hide_programming_progress": True,
             # A page of the flash, by the host's clock: a busy host emulates a virtual board's programming slowly.

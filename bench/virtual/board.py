@@ -301,10 +301,11 @@ class VirtualBoard:
         now_s = self.time_s
         if now_s <= self._accounted_s:
             return
-        mix, work = TYPICAL, self.cpu.activity
-        if (done := work - self._accounted_work).cycles > 0:
-            mix = Mix.of(done)
-        self._accounted_work = work
+        mix = TYPICAL
+        if self.cpu.cycles > self._accounted_work.cycles:
+            work = self.cpu.activity
+            mix = Mix.of(work - self._accounted_work)
+            self._accounted_work = work
         current_a = 0.0 if self._span_state is None else self._model.current_a(self._span_state, mix)
         if self.injector is not None:
             current_a *= self.injector.current_factor

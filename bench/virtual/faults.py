@@ -23,6 +23,7 @@ FAULTS = {
     "brown_out": "the supply dips in the energy window, 2 ms after the trigger; the core starts anew",
     "clock_off": "the core runs 3 % fast, from the switch to the clock on (a point has two switches)",
     "drift": "the supply current is 2 % low, from a trigger to the next",
+    "wander": "the supply current falls, by 10 % in the first 10 ms after the trigger",
     "hse_absent": "the external clock does not come",
     "flash_verify": "a bit of the first word reads 0 after programming",
     "debug_stuck": "the debug port acknowledges nothing more once it is powered up, until the reset pin is pulled",
@@ -32,6 +33,7 @@ _SPEC = re.compile(r"(?P<name>[a-z_]+)(?:@(?P<mhz>[0-9.]+))?(?:\*(?P<times>[0-9]
 _HARD_FAULT = 3
 _DIP_AFTER_S, _DIP_S = 2e-3, 1e-3
 _CLOCK_ERROR, _DRIFT = 0.03, 0.02
+_WANDER, _WANDER_S = 0.1, 10e-3
 
 
 @dataclass(slots=True)
@@ -82,7 +84,8 @@ class Injector:
         self._dip_at_s: float | None = None
         self._stuck = ""
         self._is_off = False
-        self.current_factor = 1.0
+        self._drift = 1.0
+        self._wanders_from_s: float | None = None
 
     def strikes(self, name: str) -> bool:
         """Tell whether fault ``name`` strikes now; that uses it up."""
@@ -107,9 +110,17 @@ class Injector:
 
     def triggered(self) -> None:
         """The trigger pin rose."""
-        self.current_factor = 1 - _DRIFT if self.strikes("drift") else 1.0
+        self._drift = 1 - _DRIFT if self.strikes("drift") else 1.0
+        self._wanders_from_s = self._board.time_s if self.strikes("wander") else None
         if self.strikes("brown_out"):
             self._dip_at_s = self._board.time_s + _DIP_AFTER_S
+
+    @property
+    def current_factor(self) -> float:
+        """By what the supply current is to be multiplied, now."""
+        if self._wanders_from_s is None:
+            return self._drift
+        return self._drift * (1 - _WANDER * min(1.0, (self._board.time_s - self._wanders_from_s) / _WANDER_S))
 
     def dips(self) -> float | None:
         """Return how long the supply is away from now on; None: it is there."""

@@ -90,7 +90,7 @@ def test_virtual_stations() -> None:
         board="nucleo_f446ze",
         source=Source.VIRTUAL,
         debug_probe="virtual-nucleo_f446ze",
-        current_probe=CurrentProbeConfig("lpm01a", "virtual://virtual-nucleo_f446ze/lpm01a"),
+        current_probe=CurrentProbeConfig("stlink_v3pwr", "virtual://virtual-nucleo_f446ze/stlink_v3pwr"),
         vdd_v=3.3,
     )
 

@@ -90,6 +90,8 @@ CASES = (
     Case("clock 3 % off, once", {"board": "clock_off@64*2"}, "the core ran at 65.8", {64: (RESET, RECOVERED)}),
     Case("clock 3 % off", {"board": "clock_off@64"}, "the core ran at 65.8", {64: (RESET, REJECT)}, {64: "verify"}),
     Case("drift of 2 %", {"board": "drift*2"}, "the sentinel point drifted", {SECOND: (WITHDRAW,), THIRD: (WITHDRAW,)}),
+    Case("current wanders in the window, once", {"board": "wander@64*1"}, "the current drifts", {64: (RETRY, RECOVERED)}),
+    Case("current wanders in every window", {"board": "wander@64"}, "the current drifts", {64: (RETRY, RETRY, REJECT)}, {64: "verify"}),
     Case("compile error", {"kernel": "int sum = missing_variable;"}, "missing_variable", {}, _all("build"), "CompileError"),
     Case("disk full, space freed", {"database": "full, freed"}, "the disk is full", {SOMEWHERE: (RETRY, RECOVERED)}),
     Case("disk full", {"database": "full"}, "the disk is full", {}, ends="DatabaseUnusable"),

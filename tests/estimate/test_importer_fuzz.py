@@ -44,7 +44,7 @@ def tried(read: Callable[[bytes], Imported], data: bytes) -> None:
 
 
 @CASES
-@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_bits_flipped(read: Callable[[bytes], Imported], model: bytes, data: st.DataObject) -> None:
     """Some bytes replaced."""
@@ -63,7 +63,7 @@ def test_truncated(read: Callable[[bytes], Imported], model: bytes) -> None:
 
 
 @CASES
-@settings(max_examples=60, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_spliced(read: Callable[[bytes], Imported], model: bytes, data: st.DataObject) -> None:
     """A part repeated or taken out; 32-bit offsets and counts made huge."""
@@ -77,7 +77,7 @@ def test_spliced(read: Callable[[bytes], Imported], model: bytes, data: st.DataO
 
 
 @given(noise=st.binary(max_size=400))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_noise(noise: bytes) -> None:
     """Anything at all, with and without the right beginning."""
     tried(from_onnx, noise)

@@ -7,7 +7,7 @@ it is entered; the cycle at an instruction inside it is that total less what lie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,16 @@ class Block:
     instructions: tuple[Instruction, ...]
     plan: AccessPlan
     first_line: int = -1
+    positions: dict[int, int] = field(init=False)  # address -> index in `instructions`
+
+    def __post_init__(self) -> None:
+        self.positions = {instruction.address: index for index, instruction in enumerate(self.instructions)}
 
     def instruction_index(self, address: int) -> int:
         """Index of the instruction at ``address``. Raises ValueError when the block has none there."""
-        for index, instruction in enumerate(self.instructions):
-            if instruction.address == address:
-                return index
-        raise ValueError(f"no instruction at {address:#x} in the block at {self.code.address:#x}")
+        if address not in self.positions:
+            raise ValueError(f"no instruction at {address:#x} in the block at {self.code.address:#x}")
+        return self.positions[address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,13 @@ class BlockTable:
         fetch: Callable[[int, int], bytes],
         flash_offset: Callable[[int], int | None],
         registers: Callable[[], Sequence[int]],
+        *,
+        double_precision: bool = False,
     ) -> None:
         self._state = state
+        self._words = state.data  # the same, quicker for single words
         self._timing = timing
+        self._double_precision = double_precision
         self._fetch = fetch
         self._flash_offset = flash_offset
         self._registers = registers
@@ -141,6 +148,8 @@ class BlockTable:
         for index in plan.hooked:
             self._check_access(instructions[index])
         for instruction in instructions:
+            if instruction.double and not self._double_precision:
+                self.add_check(instruction, at.CHECK_DOUBLE)
             if instruction.name == "sev":
                 self.add_check(instruction, at.CHECK_EVENT)
             if instruction.kind is Kind.DIVIDE:
@@ -226,7 +235,7 @@ class BlockTable:
     @property
     def current(self) -> Block | None:
         """The block entered last."""
-        return self._blocks[int(self._state[at.H_CURRENT])]
+        return self._blocks[self._words[at.H_CURRENT]]
 
     def block_at(self, address: int) -> list[Block]:
         """The known blocks that begin at ``address``."""
@@ -252,17 +261,17 @@ class BlockTable:
         """Cycles when instruction ``pc`` of the current block begins."""
         block = self.current
         assert block is not None
-        state = self._state
-        edge = self._edges[int(state[at.H_EDGE])]
+        words = self._words
+        edge = self._edges[words[at.H_EDGE]]
         index = block.instruction_index(pc)
         left = edge.total_cycles - edge.starts_cycles[index]
-        if lines := int(state[at.H_STALL_LINES]):
+        if lines := words[at.H_STALL_LINES]:
             fetched = self._line_of(block, block.instructions[index]) - block.first_line + 1
-            left += int(state[at.LINE_STALLS + fetched : at.LINE_STALLS + lines].sum())
-        for number in range(int(state[at.H_STALL_READS])):
+            left += sum(words[at.LINE_STALLS + fetched : at.LINE_STALLS + lines])
+        for number in range(words[at.H_STALL_READS]):
             if block.plan.reads[number].index >= index:
-                left += int(state[at.READ_STALLS + number])
-        return int(state[at.H_CYCLES]) - left
+                left += words[at.READ_STALLS + number]
+        return words[at.H_CYCLES] - left
 
     def _done(self) -> NDArray[np.int64]:
         known = len(self._blocks)

@@ -21,6 +21,7 @@ class Cpu(Execution):
     ``system`` is the SystemControl (fault registers, NVIC state, VTOR, CPACR ...), read and written by the PPB model.
     ``halting_debug`` (C_DEBUGEN): BKPT and hardware breakpoints stop the core; otherwise BKPT is a HardFault with HFSR.DEBUGEVT.
     ``boot_address`` is where the vector table is after a reset (0, but 0x0020_0000 on an STM32F7 as it comes).
+    ``double_precision``: the FPU has it; none of the modelled microcontrollers' does, and its instructions are undefined then.
     ``direct_registers=False`` is for tests: native checks then copy the registers instead of reading them in place.
     Raises ValueError when memories and regions overlap, or more than one memory is flash.
     """
@@ -34,8 +35,11 @@ class Cpu(Execution):
         *,
         boot_address: int = 0,
         direct_registers: bool = True,
+        double_precision: bool = False,
     ) -> None:
-        super().__init__(memories, mmio, bus, timing, direct_registers=direct_registers)
+        super().__init__(
+            memories, mmio, bus, timing, direct_registers=direct_registers, double_precision=double_precision
+        )
         self._boot_address = boot_address
         self.reset()
 

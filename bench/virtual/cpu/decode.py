@@ -96,6 +96,9 @@ class Instruction:
     early: int = 0  # core registers that a shifter in front of the ALU takes: shifted operands, bit fields
     shifter: bool = False  # whether operand 2 is a register with a shift, or a shifted constant
     sums: int = 0  # core registers that a multiplication adds to its product
+    double: bool = (
+        False  # arithmetic, comparison, conversion or move of doubles: an FPU for singles alone does not have it
+    )
 
     @property
     def end(self) -> int:
@@ -190,7 +193,8 @@ def decode_block(address: int, code: bytes) -> tuple[Instruction, ...]:
             offset += raw.size
         if offset + 2 <= len(code):
             size = 4 if code[offset + 1] >> 3 in (0x1D, 0x1E, 0x1F) else 2
-            found.append(Instruction(address + offset, size, "undefined", Kind.TRAP))
+            double = _is_double(code[offset : offset + size])
+            found.append(Instruction(address + offset, size, "undefined", Kind.TRAP, double=double))
             offset += size
     return tuple(found)
 
@@ -266,7 +270,20 @@ def _reduce(raw: Any) -> Instruction:
         divisor,
         *shifted(name, operands, _CORE),
         sums(name, operands, writes, _CORE),
+        _is_double(raw.bytes),
     )
+
+
+def _is_double(code: bytes) -> bool:
+    """Whether ``code`` is floating-point data processing with the size bit set (DDI 0403E A6.4).
+
+    Loads and stores of doubles, and moves of their halves to and from core registers, are other encodings: every FPU has them.
+    """
+    if len(code) != 4:
+        return False
+    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:4], "little")
+    widening = first & 0xFFBF == 0xEEB7 and second & 0x0FD0 == 0x0AC0  # VCVT.F64.F32: the size bit tells of its operand
+    return widening or (first & 0xEF00 == 0xEE00 and second & 0x0F10 == 0x0B00)
 
 
 def _name(raw: Any) -> str:

@@ -26,21 +26,11 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu import native
-from bench.virtual.cpu.decode import PC
-from bench.virtual.cpu.interface import PAGE_BYTES, Memory
+from bench.virtual.cpu.decode import PC, SP
+from bench.virtual.cpu.interface import Memory
 
 _MODELS = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
 _NOWHERE = 0xFFFF_FFFE
-_SRAM_BEGIN, _SRAM_END = 0x2000_0000, 0x4000_0000  # DDI 0403E B3.1
-
-
-class _TlbEntry(ctypes.Structure):
-    _fields_ = (("address", ctypes.c_uint64), ("permissions", ctypes.c_int))
-
-
-_FILL = ctypes.CFUNCTYPE(
-    ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(_TlbEntry), ctypes.c_void_p
-)
 CORE_NAMES = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
 _REGISTERS = {
     **{f"r{n}": getattr(arm, f"UC_ARM_REG_R{n}") for n in range(13)},
@@ -59,7 +49,7 @@ _ACCESS_ERRORS = (uc.UC_ERR_READ_UNMAPPED, uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_R
 
 
 # The binding's own functions look up the type of each register first, which takes ten times as long.
-_read, _write = uclib.uc_reg_read, uclib.uc_reg_write
+_read, _write, _start = uclib.uc_reg_read, uclib.uc_reg_write, uclib.uc_emu_start
 
 
 class Stop(Enum):
@@ -102,9 +92,9 @@ class Engine:
         self._state_address = self.state.ctypes.data
         for memory in memories:
             self._map(memory)
-        self._executed: set[int] = set()
-        self._keep_fill = _FILL(self._fill_tlb)
-        self._hook(uc.UC_HOOK_TLB_FILL, self._keep_fill, 1, 0)
+        self.words = self.state.data
+        self._executed = np.zeros(native.SRAM_PAGES, np.uint8)
+        self._hook(uc.UC_HOOK_TLB_FILL, native.on_fill, 1, 0, self._executed.ctypes.data)
         self._interrupt: int | None = None
         self._counting = False
         self._uc.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
@@ -128,21 +118,7 @@ class Engine:
         for base in memory.bases:
             self._uc.mem_map_ptr(base, memory.size, permissions, ctypes.addressof(buffer))
 
-    def _fill_tlb(self, _engine: Any, address: int, access: int, entry: Any, _user: Any) -> bool:
-        """Map a page to itself. A page of SRAM that no code ran from yet is not executable: Unicorn makes every store to a page that
-        may hold code a slow one (40 ns instead of 3), and with the core's own map all of SRAM may.
-        """
-        page = address & ~(PAGE_BYTES - 1)
-        if access == uc.UC_MEM_FETCH:
-            self._executed.add(page)
-        data_only = _SRAM_BEGIN <= page < _SRAM_END and page not in self._executed
-        entry[0].address, entry[0].permissions = (
-            page,
-            uc.UC_PROT_ALL & ~uc.UC_PROT_EXEC if data_only else uc.UC_PROT_ALL,
-        )
-        return True
-
-    def _hook(self, kind: int, function: Any, begin: int, end: int) -> ctypes.c_size_t:
+    def _hook(self, kind: int, function: Any, begin: int, end: int, user_data: int | None = None) -> ctypes.c_size_t:
         handle = ctypes.c_size_t()
         address = getattr(function, "address", None) or _address(function)
         status = uclib.uc_hook_add(
@@ -150,7 +126,7 @@ class Engine:
             ctypes.byref(handle),
             kind,
             ctypes.c_void_p(address),
-            ctypes.c_void_p(self._state_address),
+            ctypes.c_void_p(user_data or self._state_address),
             ctypes.c_uint64(begin),
             ctypes.c_uint64(end),
         )
@@ -160,6 +136,7 @@ class Engine:
 
     def _find_registers(self, direct: bool) -> None:
         address = _registers_inside(self._uc, self._handle.value) if direct else None
+        self._file = None if address is None else (ctypes.c_uint32 * PC).from_address(address)
         if address is not None:
             self.state[at.H_REGISTERS] = address
             return
@@ -180,15 +157,14 @@ class Engine:
     def go(self, pc: int, *, single: bool = False) -> Stopped:
         """Run Thumb code from ``pc`` until something stops it (``single``: at most one instruction)."""
         self._interrupt = None
-        self.state[at.H_STOP] = at.STOP_NONE
-        error = uc.UC_ERR_OK
+        self.words[at.H_STOP] = at.STOP_NONE
         if single and not self._counting:
             self._uc.ctl_flush_tb()  # code translated before has no counting in it; Unicorn flushes on the way back only
         self._counting = single
-        try:
-            self._uc.emu_start(pc | 1, _NOWHERE, 0, 1 if single else 0)
-        except uc.UcError as raised:
-            error = raised.errno
+        self._uc._hook_exception = None  # noqa: SLF001  (as the binding's own emu_start does, which turns every stop into an exception)
+        error = _start(self._handle, pc | 1, _NOWHERE, 0, 1 if single else 0)
+        if self._uc._hook_exception is not None:  # noqa: SLF001
+            raise self._uc._hook_exception  # noqa: SLF001
         pc = self.get("pc") & ~1
         kind = self._classify(error)
         if kind is Stop.ENDED and pc == _NOWHERE:  # that is where emu_start was told to end: no code is there
@@ -197,7 +173,7 @@ class Engine:
         return Stopped(kind, pc, thumb)
 
     def _classify(self, error: int) -> Stop:
-        if self.state[at.H_STOP] != at.STOP_NONE:
+        if self.words[at.H_STOP] != at.STOP_NONE:
             return Stop.HOOK
         if error in _FETCH_ERRORS or self._interrupt == _INTERRUPT_PREFETCH_ABORT:
             return Stop.FETCH
@@ -221,10 +197,20 @@ class Engine:
 
     def registers(self) -> tuple[int, ...]:
         """r0-r14 as they are; also from inside a block hook."""
-        if self.state[at.H_SNAPSHOT_FUNCTION]:
+        if self._file is None:
             return tuple(self.get(name) for name in CORE_NAMES[:PC])
-        words = (ctypes.c_uint32 * PC).from_address(int(self.state[at.H_REGISTERS]))
-        return tuple(words)
+        return tuple(self._file)
+
+    def core(self, number: int) -> int:
+        """Read r0-r14."""
+        return self.get(CORE_NAMES[number]) if self._file is None else self._file[number]
+
+    def set_core(self, number: int, value: int) -> None:
+        """Write r0-r14."""
+        if self._file is None or number == SP:  # the emulator has its own ways with stack pointers
+            self.set(CORE_NAMES[number], value)
+        else:
+            self._file[number] = value & 0xFFFF_FFFF
 
     def set(self, name: str, value: int) -> None:
         """Write a register."""

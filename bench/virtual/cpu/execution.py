@@ -36,6 +36,7 @@ class Execution:
         timing: CoreTiming,
         *,
         direct_registers: bool = True,
+        double_precision: bool = False,
     ) -> None:
         spans = [(base, memory.size) for memory in memories for base in memory.bases] + [
             (region.base, region.size) for region in mmio
@@ -51,8 +52,17 @@ class Execution:
         lines = flashes[0].size // timing.accelerator.line_bytes + 1 if flashes else 1
         self._engine = Engine(timing.cpu_model, memories, lines, self._miss, direct_registers=direct_registers)
         self._state = self._engine.state
+        self._words = self._engine.words  # the same, quicker for single words
         self._set_up_flash(flashes[0] if flashes else None)
-        self._blocks = BlockTable(self._state, timing, self._memory.bytes, self._flash_offset, self._engine.registers)
+        self._double_precision = double_precision
+        self._blocks = BlockTable(
+            self._state,
+            timing,
+            self._memory.bytes,
+            self._flash_offset,
+            self._engine.registers,
+            double_precision=double_precision,
+        )
         self.system = SystemControl()
         self._units = LoadStoreUnit(self._engine, self._memory)
         self._exceptions = ExceptionUnit(self._engine, self.system, self._memory)
@@ -91,7 +101,8 @@ class Execution:
         self._state[at.H_FPU_ENABLED] = system.fpu_enabled
         self._state[at.H_CHECK_PENDING] = bool(system.pending)
         mode = CheckMode(
-            flash_reads=bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
+            # Once they had to be watched they stay so: every clock switch goes through zero wait states, and forgets all blocks otherwise.
+            flash_reads=self._blocks.mode.flash_reads or bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
             unaligned_traps=bool(system.ccr & CCR_UNALIGN_TRP),
             divide_traps=bool(system.ccr & CCR_DIV_0_TRP),
         )
@@ -103,7 +114,8 @@ class Execution:
 
     def _loop(self, limit: int, *, single: bool) -> StopReason:
         self._halt_requested = False
-        self._state[at.H_BUDGET] = limit
+        words = self._words
+        words[at.H_BUDGET] = limit
         while True:
             if self._exceptions.locked_up:
                 return StopReason.LOCKUP
@@ -118,21 +130,21 @@ class Execution:
                 if single:
                     return StopReason.STEP
                 continue
-            if not single and self._state[at.H_CYCLES] >= limit and self.cycles >= limit:
+            if not single and words[at.H_CYCLES] >= limit and self.cycles >= limit:
                 return StopReason.CYCLES
             if not self._exceptions.thumb:
                 self._fault(ExceptionNumber.USAGE_FAULT, Cfsr.INVSTATE, self._pc)
                 if single:
                     return StopReason.STEP
                 continue
-            before = int(self._state[at.H_PASS])
+            before = words[at.H_PASS]
             reason = self._stretch(single)
             if reason is not None:
                 return reason
             if single and self._moved:
                 return self._after_step()
             if single:
-                self._state[at.H_PASS] = before
+                words[at.H_PASS] = before
 
     def _after_step(self) -> StopReason:
         if self._exceptions.locked_up:
@@ -144,8 +156,9 @@ class Execution:
 
     def _stretch(self, single: bool) -> StopReason | None:
         """Emulate until something happens, and see to it. Sets ``_moved`` when at least one instruction or exception was done."""
-        state, blocks = self._state, self._blocks
-        self._install()
+        state, blocks = self._words, self._blocks
+        if self._stale_code or blocks.wanted:
+            self._install()
         block = blocks.current
         if self._mid and block is not None:
             state[at.H_RESUME], state[at.H_RESUME_END] = self._pc, block.code.end
@@ -254,6 +267,8 @@ class Execution:
     def _due_fault(self, instruction: Instruction) -> Cfsr:
         if instruction.uses_fpu and not self.system.fpu_enabled:
             return Cfsr.NOCP
+        if instruction.double and not self._double_precision:
+            return Cfsr.UNDEFINSTR
         if instruction.divisor is not None:
             zero = self._engine.get(CORE_NAMES[instruction.divisor]) == 0
             return Cfsr.DIVBYZERO if zero and self.system.ccr & CCR_DIV_0_TRP else Cfsr(0)
@@ -375,10 +390,8 @@ class Execution:
 
     def _instruction(self, pc: int) -> Instruction:
         block = self._blocks.current
-        if block is not None:
-            for instruction in block.instructions:
-                if instruction.address == pc:
-                    return instruction
+        if block is not None and (known := block.positions.get(pc)) is not None:
+            return block.instructions[known]
         found = self._memory.memory(pc, 4) or self._memory.memory(pc, 2)
         return decode_one(pc, bytes(found[1]) if found else _UNDEFINED)
 
@@ -391,7 +404,7 @@ class Execution:
     @property
     def cycles(self) -> int:
         """Core cycles spent since power-on, sleep excluded; inside Bus calls the value at the begin of the accessing instruction."""
-        return self._blocks.cycles_at(self._pc) if self._mid else int(self._state[at.H_CYCLES])
+        return self._blocks.cycles_at(self._exceptions.pc) if self._mid else self._words[at.H_CYCLES]
 
     @property
     def activity(self) -> Activity:

@@ -129,6 +129,7 @@ CHECK_EVENT: Final = 32  # SEV
 CHECK_QUOTIENT: Final = (
     64  # a division: dividend in register `index`, signed when `shift`; costs what its operands make it cost
 )
+CHECK_DOUBLE: Final = 128  # stop at double precision, which the FPU does not have
 CHECK_ADDRESS_BITS: Final = CHECK_ALIGN | CHECK_READ
 DCACHE: Final = CHECKS + CHECK_WORDS * CHECK_SLOTS  # (tag, tick) pairs
 DCACHE_SLOTS: Final = 256

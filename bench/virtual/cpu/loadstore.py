@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.virtual.cpu.decode import IT_BITS, PC, Access, Instruction
-from bench.virtual.cpu.engine import CORE_NAMES, Engine
+from bench.virtual.cpu.decode import IT_BITS, PC, Instruction
+from bench.virtual.cpu.engine import Engine
 from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region
 
 _WORD = 0xFFFF_FFFF
@@ -16,7 +16,7 @@ class MemoryMap:
 
     def __init__(self, memories: Sequence[Memory], mmio: Sequence[Region], bus: Bus) -> None:
         self._bus = bus
-        self._regions = tuple(mmio)
+        self._regions = tuple((region.base, region.base + region.size) for region in mmio)
         self._views = [
             (base, base + memory.size, memory, memoryview(memory.data)) for memory in memories for base in memory.bases
         ]
@@ -30,7 +30,10 @@ class MemoryMap:
 
     def in_region(self, address: int) -> bool:
         """Whether accesses to ``address`` go to the bus."""
-        return any(address in region for region in self._regions)
+        for begin, end in self._regions:  # noqa: SIM110  (a generator would take three times as long)
+            if begin <= address < end:
+                return True
+        return False
 
     def bytes(self, address: int, size: int) -> bytes:
         """Read from a memory. Raises AccessFault when the range is not all in one."""
@@ -88,8 +91,8 @@ class LoadStoreUnit:
         """First address that the instruction touches, with the registers as they are."""
         access = instruction.access
         assert access is not None
-        base = instruction.address + 4 & ~3 if access.base == PC else self._engine.get(CORE_NAMES[access.base])
-        index = self._engine.get(CORE_NAMES[access.index]) << access.shift if access.index is not None else 0
+        base = instruction.address + 4 & ~3 if access.base == PC else self._engine.core(access.base)
+        index = self._engine.core(access.index) << access.shift if access.index is not None else 0
         return (base + index + access.offset) & _WORD
 
     def transfer(self, instruction: Instruction, mask: int) -> list[int]:
@@ -111,7 +114,8 @@ class LoadStoreUnit:
                         value |= _WORD << (8 * access.unit) & _WORD
                     loaded.append(value)
                 else:
-                    self._memory.write(place, access.unit, self._engine.get(_register_name(access, register)))
+                    value = self._engine.get(f"s{register}") if access.fp else self._engine.core(register)
+                    self._memory.write(place, access.unit, value)
             except AccessFault as cause:
                 raise FaultAt(place, str(cause)) from cause
         return loaded
@@ -121,8 +125,7 @@ class LoadStoreUnit:
         access, engine = instruction.access, self._engine
         assert access is not None
         if access.base_step:
-            base = CORE_NAMES[access.base]
-            engine.set(base, engine.get(base) + access.base_step)
+            engine.set_core(access.base, engine.core(access.base) + access.base_step)
         xpsr = engine.get("xpsr")
         if xpsr & IT_BITS:
             it = xpsr >> 8 & 0xFC | xpsr >> 25 & 3
@@ -130,12 +133,10 @@ class LoadStoreUnit:
             engine.set("xpsr", xpsr & ~IT_BITS | (it & 0xFC) << 8 | (it & 3) << 25)
         target = None
         for number, value in zip(access.registers, loaded, strict=False):
-            if number == PC and not access.fp:
+            if access.fp:
+                engine.set(f"s{number}", value)
+            elif number == PC:
                 target = value
             else:
-                engine.set(_register_name(access, number), value)
+                engine.set_core(number, value)
         return target
-
-
-def _register_name(access: Access, number: int) -> str:
-    return f"s{number}" if access.fp else CORE_NAMES[number]

@@ -13,10 +13,19 @@ from typing import Any, Final
 
 import numpy as np
 from numba import carray, cfunc, njit, types
+from unicorn.unicorn_const import UC_MEM_FETCH, UC_PROT_ALL, UC_PROT_READ, UC_PROT_WRITE
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.flashport import data_stall, evaluate, fetch_stalls, read_stalls, reads_flash
 from bench.virtual.cpu.foreign import call_1, call_2, call_4, load_word
+from bench.virtual.cpu.interface import PAGE_BYTES
+
+SRAM_BEGIN: Final = 0x2000_0000  # DDI 0403E B3.1
+SRAM_END: Final = 0x4000_0000
+SRAM_PAGES: Final = (SRAM_END - SRAM_BEGIN) // PAGE_BYTES
+_FETCH: Final = UC_MEM_FETCH
+_READ_WRITE: Final = UC_PROT_READ | UC_PROT_WRITE
+_ALL: Final = UC_PROT_ALL
 
 _TOTAL = 1 << 24  # more words than any layout has; only a shape for carray
 _FILES = ("layout.py", "flashport.py", "foreign.py")
@@ -237,7 +246,9 @@ def _make_on_code(sources: int) -> Any:
         armed = address != state[at.H_PASS]
         if not armed:
             state[at.H_PASS] = -1
-        if armed and (kind & at.CHECK_BREAK or (kind & at.CHECK_FPU and state[at.H_FPU_ENABLED] == 0)):
+        if armed and (
+            kind & (at.CHECK_BREAK | at.CHECK_DOUBLE) or (kind & at.CHECK_FPU and state[at.H_FPU_ENABLED] == 0)
+        ):
             stop(state, at.STOP_CHECK, address)
             return
         if kind & (at.CHECK_ADDRESS_BITS | at.CHECK_DIVIDE | at.CHECK_QUOTIENT):
@@ -261,6 +272,27 @@ def _make_on_code(sources: int) -> Any:
             state[at.H_EVENT] = 1
 
     return on_code
+
+
+@cfunc(types.uint8(types.voidptr, types.uint64, types.int32, types.voidptr, types.voidptr), cache=True)  # type: ignore[untyped-decorator]
+def on_fill(_engine: Any, raw_address: Any, access: Any, entry: Any, user: Any) -> Any:
+    """UC_HOOK_TLB_FILL: map a page to itself. User data is a byte for each page of the SRAM region, 1 where code ran.
+
+    A page of SRAM that no code ran from yet is not executable: Unicorn makes every store to a page that may hold code a slow one (40 ns
+    instead of 3), and with the core's own map all of SRAM may.
+    """
+    executed = carray(user, (SRAM_PAGES,), np.uint8)
+    result = carray(entry, (2,), np.uint64)  # uc_tlb_entry: the physical address, then the permissions as an int
+    page = np.int64(raw_address) // PAGE_BYTES
+    data_only = False
+    if SRAM_BEGIN <= page * PAGE_BYTES < SRAM_END:
+        place = page - SRAM_BEGIN // PAGE_BYTES
+        if access == _FETCH:
+            executed[place] = 1
+        data_only = executed[place] == 0
+    result[0] = page * PAGE_BYTES
+    result[1] = _READ_WRITE if data_only else _ALL
+    return 1
 
 
 on_block = _make_on_block(_SOURCES)

@@ -60,9 +60,6 @@ F446 = FlashGeometry("STM32F446xE", SECTORS, _ERASE_S)
 # Lowest supply for a parallelism, RM0390 table 6; x64 needs an external VPP that the board does not have.
 _LOWEST_V = {0: 1.7, 1: 2.1, 2: 2.7}
 
-_REAL_POLLS = 1
-"""Reads of a busy SR that cost only their own cycles; then time jumps to the end of the operation (a wait of seconds in a 6-instruction loop)."""
-
 
 class FlashArray(Protocol):
     """The bytes of the flash, at ``ARRAY_BASE``; a write makes the core forget translated code."""
@@ -107,7 +104,6 @@ class FlashController:
         self._vdd_v = vdd_v
         self._access_changed = access_changed
         self._busy_until_s = 0.0
-        self._polls = 0
         self._keys_seen = 0
         self._locked_for_good = False
         self._acr = Register("ACR", 0, on_write=self._write_acr)
@@ -184,14 +180,12 @@ class FlashController:
     def _read_sr(self, stored: int) -> int:
         if not self.busy:
             return stored
-        self._polls += 1
-        if self._polls > _REAL_POLLS:
-            self._time.skip(self._busy_until_s - self._time.now_s)
+        # Whoever looks waits (seconds, in a loop of six instructions): time jumps to the end, and the next look finds the operation done.
+        self._time.skip(self._busy_until_s - self._time.now_s)
         return stored | _BSY
 
     def _begin(self, seconds: float) -> None:
         self._busy_until_s = self._time.now_s + seconds
-        self._polls = 0
 
     def _parallelism(self) -> int:
         psize = self._cr.value >> 8 & 3

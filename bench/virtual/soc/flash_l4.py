@@ -31,9 +31,6 @@ PROGRAM_S = 81.69e-6
 PAGE_ERASE_S = 22.02e-3
 MASS_ERASE_S = 22.13e-3
 
-_REAL_POLLS = 1
-"""Reads of a busy SR that cost only their own cycles; then time jumps to the end of the operation."""
-
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -67,7 +64,6 @@ class FlashController:
         self._geometry = geometry
         self._access_changed = access_changed
         self._busy_until_s = 0.0
-        self._polls = 0
         self._keys_seen = 0
         self._locked_for_good = False
         self._first_word: tuple[int, int] | None = None
@@ -160,14 +156,12 @@ class FlashController:
     def _read_sr(self, stored: int) -> int:
         if not self.busy:
             return stored
-        self._polls += 1
-        if self._polls > _REAL_POLLS:
-            self._time.skip(self._busy_until_s - self._time.now_s)
+        # Whoever looks waits: time jumps to the end of the operation, and the next look finds it done.
+        self._time.skip(self._busy_until_s - self._time.now_s)
         return stored | _BSY
 
     def _begin(self, seconds: float) -> None:
         self._busy_until_s = self._time.now_s + seconds
-        self._polls = 0
 
     # Erase
 

@@ -8,7 +8,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from bench.virtual.cpu import AccessFault, CortexM4Timing, Cpu, Memory, Region, allocate
+from bench.virtual.cpu import AccessFault, CoreTiming, CortexM4Timing, Cpu, Memory, Region, allocate
 
 FLASH, RAM = 0x0800_0000, 0x2000_0000
 FLASH_BYTES, RAM_BYTES = 0x2_0000, 0x8000
@@ -45,7 +45,13 @@ class Machine:
     """The core with ``source`` in flash at CODE; handlers are addresses by exception number."""
 
     def __init__(
-        self, source: str = "wfi", handlers: dict[int, int] | None = None, *, direct_registers: bool = True
+        self,
+        source: str = "wfi",
+        handlers: dict[int, int] | None = None,
+        *,
+        timing: CoreTiming | None = None,
+        direct_registers: bool = True,
+        double_precision: bool = False,
     ) -> None:
         self.flash = allocate(FLASH_BYTES, 0xFF)
         self.ram = allocate(RAM_BYTES)
@@ -62,7 +68,14 @@ class Machine:
             Memory(RAM, RAM_BYTES, executable=True, writable=True, data=self.ram, kind="ram"),
         ]
         self.regions = [Region(0x4000_0000, 0x1_0000), Region(0xE000_0000, 0x10_0000)]
-        self.cpu = Cpu(self.memories, self.regions, self, CortexM4Timing(), direct_registers=direct_registers)
+        self.cpu = Cpu(
+            self.memories,
+            self.regions,
+            self,
+            timing or CortexM4Timing(),
+            direct_registers=direct_registers,
+            double_precision=double_precision,
+        )
 
     def vector(self, number: int, value: int) -> None:
         self.flash[4 * number : 4 * number + 4] = value.to_bytes(4, "little")

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from bench.virtual.cpu import Cfsr, Hfsr, StopReason
+from bench.virtual.cpu import Cfsr, CortexM4Timing, Hfsr, StopReason
 from bench.virtual.cpu.system import CCR_DIV_0_TRP, CCR_UNALIGN_TRP
-from tests.virtual.cpu.machine import CODE, ENABLE_FPU, FLASH, FOREVER, RAM_BYTES, REFUSED, STACK, Machine
+from bench.virtual.cpu.timing_m7 import CortexM7Timing
+from tests.virtual.cpu.machine import (
+    CODE,
+    ENABLE_FPU,
+    FLASH,
+    FOREVER,
+    RAM_BYTES,
+    REFUSED,
+    STACK,
+    Machine,
+    assemble,
+)
 
 HANDLER = FLASH + 0x1000
 HARD, MEM, BUS, USAGE, SVC = 3, 4, 5, 6, 11
@@ -57,6 +68,47 @@ SET_UP = f"""ldr r1, ={REFUSED - 4:#x}
  ldr r6, =0x40001235
  ldr r7, =0x20000002
  {LATE}"""
+
+
+DOUBLE = ".fpu fpv5-d16\n"
+"""The assembler is told of an FPU that the chips do not have."""
+CORES: dict[str, type[CortexM4Timing] | type[CortexM7Timing]] = {"M4": CortexM4Timing, "M7": CortexM7Timing}
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(
+    "operation",
+    ["vadd.f64 d0, d1, d2", "vmov.f64 d0, d1", "vcmp.f64 d0, d1", "vcvt.f64.f32 d0, s2", "vfma.f64 d0, d1, d2",
+     "vdiv.f64 d0, d1, d2", "vmov.f64 d0, #1.0", "vcvt.s32.f64 s0, d1", "vmaxnm.f64 d0, d1, d2"],
+)  # fmt: skip
+def test_double_precision_is_undefined(core: str, operation: str) -> None:
+    machine = Machine(
+        f"{DOUBLE} {ENABLE_FPU} nop\n here: {operation}\n adr r0, here\n wfi", {USAGE: HANDLER}, timing=CORES[core]()
+    )
+    machine.put("bkpt", HANDLER)
+    machine.cpu.system.shcsr = 0x0007_0000
+    assert machine.cpu.run(FOREVER) is StopReason.BREAKPOINT
+    assert machine.cpu.system.cfsr == Cfsr.UNDEFINSTR
+    at = machine.word(machine.register("sp") + 24)
+    assert machine.cpu.read_memory(at, 4) == assemble(f"{DOUBLE} {operation}")[:4]
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_any_fpu_moves_doubles_about(core: str) -> None:
+    source = (
+        f"{DOUBLE} {ENABLE_FPU} movs r0, #1\n movs r1, #2\n vmov d0, r0, r1\n vpush {{d0}}\n vldr d1, [sp]\n"
+        " vmov.32 r4, d1[1]\n movs r2, #1\n it eq\n vaddeq.f64 d0, d0, d0\n vmov r5, s0\n wfi"
+    )
+    machine = Machine(source, timing=CORES[core]())
+    assert machine.cpu.run(FOREVER) is StopReason.SLEEP  # the addition is skipped
+    assert (machine.register("r4"), machine.register("r5")) == (2, 1)
+
+
+def test_an_fpu_with_doubles_computes_them() -> None:
+    source = f"{DOUBLE} {ENABLE_FPU} vmov.f64 d0, #1.5\n vadd.f64 d0, d0, d0\n vcvt.s32.f64 s4, d0\n vmov r4, s4\n wfi"
+    machine = Machine(source, timing=CortexM7Timing(), double_precision=True)
+    assert machine.cpu.run(FOREVER) is StopReason.SLEEP
+    assert machine.register("r4") == 3
 
 
 @pytest.mark.parametrize("enable", [True, False])
