@@ -72,7 +72,9 @@ def command_line() -> str:
         parts.append(f"## {path}\n")
         arguments = [each for each in command.params if each.param_type_name == "argument"]
         shown = [name_of(each) if each.required else f"[{name_of(each)}]" for each in arguments]
-        parts.append(f"```text\n{' '.join([path, '[OPTIONS]', *(name + ('...' if each.nargs == -1 else '') for name, each in zip(shown, arguments, strict=True))])}\n```\n")
+        parts.append(
+            f"```text\n{' '.join([path, '[OPTIONS]', *(name + ('...' if each.nargs == -1 else '') for name, each in zip(shown, arguments, strict=True))])}\n```\n"
+        )
         parts += [f"{text(paragraph)}\n" for paragraph in inspect.cleandoc(command.help or "").split("\n\n")]
         rows = [
             [
@@ -135,13 +137,24 @@ def database() -> str:
     ]  # fmt: skip
     for name, described in Base.metadata.tables.items():
         made = classes[name]
-        parts += [f"## {name}\n", *(f"{text(paragraph)}\n" for paragraph in (inspect.getdoc(made) or "").replace("``", "`").split("\n\n"))]
+        parts += [
+            f"## {name}\n",
+            *(f"{text(paragraph)}\n" for paragraph in (inspect.getdoc(made) or "").replace("``", "`").split("\n\n")),
+        ]
         rows = []
         for column in described.columns:
             keys = ["key"] if column.primary_key else []
             keys += [f"to [{key.column.table.name}](#{key.column.table.name})" for key in column.foreign_keys]
             kind = type(column.type).__name__.replace("PlainText", "text").replace("UtcDateTime", "time, UTC")
-            rows.append([f"`{column.name}`", kind.lower() if kind != "time, UTC" else kind, unit(column.name), ", ".join(keys), "may be null" if column.nullable else ""])
+            rows.append(
+                [
+                    f"`{column.name}`",
+                    kind.lower() if kind != "time, UTC" else kind,
+                    unit(column.name),
+                    ", ".join(keys),
+                    "may be null" if column.nullable else "",
+                ]
+            )
         parts.append(table(("column", "type", "unit", "", ""), rows))
         for constraint in sorted(described.constraints, key=lambda each: str(each.name)):
             if isinstance(constraint, UniqueConstraint):

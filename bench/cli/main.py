@@ -26,6 +26,7 @@ from bench.cli import (
     sweep,
     validate,
 )
+from bench.cli.completion import completing
 from bench.cli.console import err, print_error, set_up_logging
 from bench.errors import BenchError, UsageError
 
@@ -65,7 +66,7 @@ _PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
 }
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(_command)
+        app.command(_name, rich_help_panel=_panel)(completing(_name, _command))
 app.add_typer(db.app, name="db", rich_help_panel="What there is")
 
 

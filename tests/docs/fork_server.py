@@ -74,9 +74,9 @@ def _serve(connection: socket.socket) -> None:
         traceback.print_exc()
         code = 1
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            if not stream.closed:
-                stream.flush()
+        for printed in (sys.stdout, sys.stderr):
+            if not printed.closed:
+                printed.flush()
         connection.sendall(bytes([code]))
         os._exit(code)
 
@@ -89,7 +89,8 @@ def serve(path: str) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
-        print(READY, flush=True)
+        sys.stdout.write(f"{READY}\n")
+        sys.stdout.flush()
         while True:
             connection, _ = listening.accept()
             if os.fork() == 0:

@@ -1,6 +1,6 @@
 """Writes what commands print now into the ``console`` blocks of pages; blocks with ``...`` in them stay as they are, to be edited by hand.
 
-    python -m tests.docs.refresh docs/tutorial.md
+python -m tests.docs.refresh docs/tutorial.md
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ def refresh(page: str, sandbox: Sandbox) -> None:
     for text in BEFORE.get(page, ()):
         sandbox.run(text)
     lines = text_of(page).splitlines()
-    for command in reversed([(each, sandbox.run(each.text)) for each in commands(page) if reason_not_to_run(each.text) is None]):
+    for command in reversed(
+        [(each, sandbox.run(each.text)) for each in commands(page) if reason_not_to_run(each.text) is None]
+    ):
         known, done = command
-        print(f"{known}: exit code {done.code}", file=sys.stderr)
+        sys.stderr.write(f"{known}: exit code {done.code}\n")
         if known.output is None or "..." in known.output:
             continue
         start = next(at for at in range(known.line - 1, len(lines)) if not lines[at].endswith("\\")) + 1
@@ -42,7 +44,9 @@ def main() -> None:
         client.write_text(fork_server.CLIENT.format(python=sys.executable, socket=str(socket)), encoding="utf-8")
         client.chmod(0o755)
         settings = environment(base / "server", base, base / "cache", base / "few")
-        with subprocess.Popen([sys.executable, str(Path(fork_server.__file__)), str(socket)], env=settings, stdout=subprocess.PIPE) as server:
+        with subprocess.Popen(
+            [sys.executable, str(Path(fork_server.__file__)), str(socket)], env=settings, stdout=subprocess.PIPE
+        ) as server:
             assert server.stdout is not None
             server.stdout.readline()
             for page in sys.argv[1:]:

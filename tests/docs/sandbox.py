@@ -35,7 +35,9 @@ class Sandbox:
     def run(self, command: str) -> Done:
         """Run a line of shell; what it exports, and the folder it goes to, hold for the later ones, as in a terminal."""
         kept = self.folder.parent / f"{self.folder.name}.environment"
-        script = f'[ -e "{kept}" ] && . "{kept}"\n{command}\ncode=$?; (export -p; echo "cd \'$PWD\'") > "{kept}"; exit $code'
+        script = (
+            f'[ -e "{kept}" ] && . "{kept}"\n{command}\ncode=$?; (export -p; echo "cd \'$PWD\'") > "{kept}"; exit $code'
+        )
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

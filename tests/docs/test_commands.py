@@ -111,7 +111,9 @@ def leaves(command: Any, path: str) -> list[tuple[str, set[str]]]:
 
 
 def test_a_page_explains_every_command_and_every_option() -> None:
-    text = "\n".join(text_of(page) for page in pages() if page != "docs/reference/cli.md")  # which is made by the program
+    text = "\n".join(
+        text_of(page) for page in pages() if page != "docs/reference/cli.md"
+    )  # which is made by the program
     missing = []
     for path, known in leaves(program(), "bench"):
         if not re.search(rf"{path}\b", text):
