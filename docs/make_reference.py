@@ -12,12 +12,14 @@ import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 from sqlalchemy import CheckConstraint, UniqueConstraint
 
+from bench.api.app import create_app
 from bench.cli.main import app
+from bench.daemon.service import Service
 from bench.lut.values import TYPES
 from bench.store.job_models import JobRow
 from bench.store.models import Base
@@ -164,7 +166,69 @@ def database() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"cli.md": command_line, "lut-columns.md": columns, "database.md": database}
+def http_api() -> str:
+    """Return the page of the HTTP API, from its OpenAPI description."""
+    described = create_app(cast(Service, None)).openapi()
+    schemas = described["components"]["schemas"]
+    parts = [
+        MADE_BY,
+        "# HTTP API\n",
+        "`bench daemon` serves it beside its page, on `http://127.0.0.1:8440/` unless `--host` and `--port` say otherwise; `--no-web` instead of `--web`, the default, leaves both out."
+        " Other hosts need a token (`--token`, better `BENCH_TOKEN`), sent as `Authorization: Bearer ...`, and reach it under names that `--allow-host`"
+        " lists. The machine-readable description is at `/api/v1/openapi.json`. Names and units are those of the command line's `--json`. Errors are"
+        " problem documents (RFC 9457).\n",
+    ]  # fmt: skip
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            parts += [
+                f"## {method.upper()} {path}\n",
+                f"{text(operation.get('description') or operation.get('summary'))}\n",
+            ]
+            rows = [[f"`{each['name']}`", each["in"], kind(each["schema"]), text(each.get("description")), "required" if each.get("required") else ""]
+                    for each in operation.get("parameters", [])]  # fmt: skip
+            if rows:
+                parts.append(table(("parameter", "in", "type", "meaning", ""), rows))
+            for media, content in operation.get("requestBody", {}).get("content", {}).items():
+                parts.append(f"Takes {kind(content['schema'])} (`{media}`).\n")
+            errors = []
+            for code, answer in operation["responses"].items():
+                shapes = [
+                    f"{kind(content.get('schema', {}))} (`{media}`)"
+                    for media, content in answer.get("content", {}).items()
+                ]
+                if code >= "400":
+                    errors.append(f"`{code}`")
+                else:
+                    parts.append(f"- `{code}`: {', '.join(shapes) or text(answer.get('description'))}")
+            parts.append(f"- errors, as [Problem](#problem): {', '.join(errors)}")
+            parts.append("")
+    parts.append("## Values\n")
+    for name, schema in schemas.items():
+        parts += [f"### {name}\n", f"{text(schema.get('description'))}\n"]
+        rows = [
+            [f"`{field}`", kind(made), text(made.get("description"))]
+            for field, made in schema.get("properties", {}).items()
+        ]
+        if rows:
+            parts.append(table(("field", "type", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """Return what ``schema`` allows, in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(kind(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {kind(schema.get('items', {}))}"
+    return str(schema.get("type", "anything"))
+
+
+PAGES = {"cli.md": command_line, "lut-columns.md": columns, "database.md": database, "api.md": http_api}
 
 
 def main() -> int:
@@ -177,7 +241,7 @@ def main() -> int:
         elif not path.is_file() or path.read_text(encoding="utf-8") != content:
             wrong.append(name)
     if wrong:
-        print(f"not what the program says: {', '.join(wrong)}; run: python docs/make_reference.py", file=sys.stderr)
+        sys.stderr.write(f"not what the program says: {', '.join(wrong)}; run: python docs/make_reference.py\n")
     return 1 if wrong else 0
 
 

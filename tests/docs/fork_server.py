@@ -65,7 +65,7 @@ def _serve(connection: socket.socket) -> None:
         os.environ.update(request["environment"])
         sys.argv = ["bench", *request["arguments"]]
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        from bench.cli.main import main
+        from bench.cli.main import main  # noqa: PLC0415 (imported long ago)
 
         main()
     except SystemExit as end:

@@ -101,11 +101,11 @@ def _shown_file(block: Block) -> str | None:
 
 
 def spans(page: str) -> list[Command]:
-    """Return the commands of ``bench`` in the running text of ``page``; ``...`` in them is left out, and so are forms with alternatives."""
+    """Return the commands of ``bench`` in the running text of ``page``; forms with alternatives, ``...`` or ``COMMAND`` are left out."""
     found = []
     for number, line in enumerate(text_of(page).splitlines(), 1):
         for text in _SPAN.findall(line):
-            if not re.search(r"[|\[\]…<>]|\.\.\.", text):
+            if not re.search(r"[|\[\]…<>]|\.\.\.|^bench [A-Z]", text):
                 found.append(Command(page, number, text))
     return found
 
