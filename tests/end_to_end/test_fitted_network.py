@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,9 @@ BOARD = load_board("nucleo_f446ze")
 STATION = find_station(virtual_stations(), "virtual-nucleo_f446ze")
 CLOCKS = choose_clocks(BOARD, "16MHz,48MHz")  # without wait states and with one
 SETTINGS = Settings(repeats=2, window_s=0.01, idle_s=0.005, settle_s=0.005, seed=1, sentinel_every=0)
-GRID: Sequence[tuple[str, dict[str, int | str]]] = [
-    *(("relu", {"n": n}) for n in (10, 40, 400)),
-    *(("fully_connected", {"n_in": n_in, "n_out": n_out}) for n_in in (16, 80) for n_out in (4, 40)),
+GRID: Sequence[tuple[str, Mapping[str, int | str]]] = [
+    *[("relu", {"n": n}) for n in (10, 40, 400)],
+    *[("fully_connected", {"n_in": n_in, "n_out": n_out}) for n_in in (16, 80) for n_out in (4, 40)],
 ]
 BOUNDS = {"latency_s": 5e-3, "energy_j": 5e-3, "current_a": 5e-3, "flash_bytes": 0.01, "ram_bytes": 0.0}
 
