@@ -153,7 +153,7 @@ def test_submit_watch_it_progress_and_look_at_the_points(browser: Browser, bench
         expect(row).to_contain_text("done")
         expect(row).to_contain_text("6 of 6 points")
         assert row.get_by_role("progressbar").evaluate("bar => bar.value / bar.max") == 1
-        expect(page.locator("#points tr")).to_have_count(6)
+        expect(page.locator("#points tr").nth(5)).to_be_visible()  # six, and those that are measured again as a check
         expect(page.locator("#points tr").first).to_contain_text("±")
         expect(page.locator("#latency canvas")).to_be_visible()
         expect(page.locator("#energy canvas")).to_be_visible()
