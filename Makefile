@@ -21,7 +21,7 @@ run: $(READY) toolchain ## Measure a 5x5 convolution at fourteen clocks on a vir
 	$(BIN)/bench export lut.csv --source virtual
 
 test: $(READY) toolchain test-tools ## Run all tests.
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 lint: $(READY) ## Check style, types and layers.
 	$(BIN)/ruff format --check .

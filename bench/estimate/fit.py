@@ -11,12 +11,18 @@ from bench.domain.workload import DType
 from bench.estimate.memory import ELEMENT_BYTES
 from bench.estimate.nonnegative import solve
 from bench.estimate.table import Point
-from bench.estimate.terms import STREAM, STREAM_BYTES, Array, Columns, columns_of, counts, streamed
-
-NO_STREAM = 1 << 40
-"""A cache that keeps everything."""
+from bench.estimate.terms import CACHES, FETCH, Array, Cache, Columns, columns_of, counts, fetches
 
 _IMPORTANCE = ("mac", "output", "call", "window", "line", "row", "plane")
+
+_CACHED = frozenset({"conv2d", "conv2d_rgb", "fully_connected"})
+"""Primitives whose weights may be more than a cache of the flash holds."""
+
+_TRIED = 4
+"""Caches that are fitted, those that explain most at first sight."""
+
+_WORTH = 0.98
+"""What a cache must reduce the residual to."""
 
 COVERAGE = 2.0
 """Standard deviations of the fit's residual that stand for 95 % coverage."""
@@ -35,7 +41,7 @@ class Fit:
     dtype: DType
     kernel: int | None
     terms: tuple[str, ...]
-    stream_bytes: int
+    cache: Cache | None
     clocks: tuple[str, ...]
     latency_s: Array
     energy_j: Array
@@ -49,7 +55,7 @@ class Fit:
 
     def counts(self, columns: Columns) -> Array:
         """Return the counts of the fit's terms, shape (layers, terms)."""
-        found = counts(self.primitive, columns, ELEMENT_BYTES[self.dtype], self.stream_bytes)
+        found = counts(self.primitive, columns, ELEMENT_BYTES[self.dtype], self.cache)
         return np.stack([found[name] for name in self.terms], axis=1)
 
     def outside(self, params: Mapping[str, int | str]) -> list[str]:
@@ -68,7 +74,7 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
     """Return the fit of ``points``, None where they are too few: one more than terms that they tell apart is needed.
 
     Points without a row at every one of ``clocks`` are left out. Every point counts by its relative error, so that small layers are met as well as
-    large ones. The size behind which operands stream is the one of ``STREAM_BYTES`` that leaves the least residual at the last clock.
+    large ones. The cache of the flash is the one of ``CACHES`` that leaves the least residual at the last clock.
     """
     complete = [point for point in points if all(clock in point.rows for clock in clocks)]
     if not complete or not clocks:
@@ -77,26 +83,19 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
     latency = np.array([[point.rows[clock].latency_s for clock in clocks] for point in complete])
     energy = np.array([[point.rows[clock].energy_j or np.nan for clock in clocks] for point in complete])
     element = ELEMENT_BYTES[dtype]
-    plain = counts(primitive, columns, element, NO_STREAM)
+    plain = counts(primitive, columns, element, None)
     weight = 1 / np.exp(np.log(latency).mean(axis=1))[:, None]
     names = _independent(plain, weight)
     if len(complete) < len(names) + 1:
         return None
     matrix = np.stack([plain[name] for name in names], axis=1)
-    stream_bytes = NO_STREAM
-    if STREAM in plain and len(complete) > len(names) + 1:
-        last = latency[:, -1:] * weight
-        best = _residual(matrix * weight, last)
-        for size in STREAM_BYTES:
-            stream = streamed(primitive, columns, plain["mac"], element, size)
-            if not stream.any():
-                break
-            error = _residual(np.column_stack([matrix, stream]) * weight, last)
-            if error < 0.98 * best:
-                best, stream_bytes = error, size
-    if stream_bytes != NO_STREAM:
-        names = (*names, STREAM)
-        matrix = np.column_stack([matrix, streamed(primitive, columns, plain["mac"], element, stream_bytes)])
+    cache = None
+    if primitive in _CACHED and len(complete) > len(names) + 1:
+        found = np.stack([fetches(primitive, columns, plain, element, tried) for tried in CACHES], axis=1)
+        cache = _best_cache(matrix * weight, found * weight, latency[:, -1:] * weight)
+    if cache is not None:
+        names = (*names, FETCH)
+        matrix = np.column_stack([matrix, fetches(primitive, columns, plain, element, cache)])
     there = ~np.isnan(energy).any(axis=0)
     coefficients_s = solve(matrix * weight, latency * weight)
     coefficients_j = np.full_like(coefficients_s, np.nan)
@@ -108,7 +107,7 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
         dtype=dtype,
         kernel=kernel,
         terms=names,
-        stream_bytes=stream_bytes,
+        cache=cache,
         clocks=tuple(clocks),
         latency_s=coefficients_s,
         energy_j=coefficients_j,
@@ -143,6 +142,23 @@ def _independent(found: Mapping[str, Array], weight: Array) -> tuple[str, ...]:
             kept.append(name)
             directions.append(rest / np.linalg.norm(rest))
     return tuple(kept)
+
+
+def _best_cache(matrix: Array, found: Array, values: Array) -> Cache | None:
+    """Return which of ``CACHES``, whose fetches are the columns of ``found``, leaves the least residual; None where none is worth a term."""
+    basis = np.linalg.qr(matrix)[0]
+    rest, left = found - basis @ (basis.T @ found), values - basis @ (basis.T @ values)
+    length = np.linalg.norm(rest, axis=0)
+    there = length > 1e-6 * np.maximum(np.linalg.norm(found, axis=0), 1e-300)
+    gain = np.where(there, (rest.T @ left)[:, 0] / np.where(there, length, 1.0), 0.0)
+    best, chosen = _WORTH * _residual(matrix, values), None
+    for at in np.argsort(-gain)[:_TRIED]:
+        if gain[at] <= 0:
+            break
+        error = _residual(np.column_stack([matrix, found[:, at]]), values)
+        if error < best:
+            best, chosen = error, CACHES[at]
+    return chosen
 
 
 def _residual(matrix: Array, values: Array) -> float:

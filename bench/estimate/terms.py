@@ -7,6 +7,7 @@ line, multiply-accumulate ...) are fitted from measured points and are never neg
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,20 @@ Columns = Mapping[str, Array]
 _MOST_PADDING = 6
 """No window of the registry (k up to 10) reaches further over the border."""
 
-STREAM = "stream"
-"""The term that counts operands which a cache of some size cannot keep; which size is part of the fit."""
+FETCH = "fetch"
+"""The term that counts reads of constants which a cache of the flash does not hold; what cache is part of the fit."""
 
-STREAM_BYTES = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-"""The sizes tried, bytes."""
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache of the flash: it keeps what was read last, ``size_bytes`` of it, and fetches ``line_bytes`` at a time."""
+
+    size_bytes: int
+    line_bytes: int
+
+
+CACHES = tuple(Cache(size, line) for line in (8, 16, 32) for size in (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384))
+"""The caches tried: a word of the flash has 64 bits on the L4 (RM0351, 3.3.1), 128 on the F4 (RM0390, 3.4.1), 256 on the F7 (RM0385, 3.3.1)."""
 
 
 def output_size(size: Array, k: Array, stride: Array, same: Array) -> Array:
@@ -63,14 +73,15 @@ def _windows(columns: Columns, channels_in: Array | float, planes: Array) -> dic
     }
 
 
-def counts(primitive: str, columns: Columns, element_bytes: int, stream_bytes: int) -> dict[str, Array]:
-    """Return the terms of ``primitive`` for every layer of ``columns``; elements have ``element_bytes``, streams begin behind ``stream_bytes``."""
+def counts(primitive: str, columns: Columns, element_bytes: int, cache: Cache | None) -> dict[str, Array]:
+    """Return the terms of ``primitive`` for every layer of ``columns``; elements have ``element_bytes``. No fetches without a ``cache``."""
     if primitive in ("conv2d", "conv2d_rgb"):
         channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
         made = _windows(columns, channels, columns["out_c"])
         if primitive == "conv2d_rgb":
             del made["window"]
-        made[STREAM] = streamed(primitive, columns, made["mac"], element_bytes, stream_bytes)
+        if cache is not None:
+            made[FETCH] = fetches(primitive, columns, made, element_bytes, cache)
         return made
     if primitive in ("depthwise_conv2d", "avgpool2d", "maxpool2d"):
         made = _windows(columns, 1.0, columns["in_c"])
@@ -85,29 +96,41 @@ def counts(primitive: str, columns: Columns, element_bytes: int, stream_bytes: i
         }
     if primitive == "fully_connected":
         outputs, macs = columns["n_out"], columns["n_out"] * columns["n_in"]
-        return {
-            "call": np.ones_like(outputs),
-            "output": outputs,
-            "mac": macs,
-            STREAM: streamed(primitive, columns, macs, element_bytes, stream_bytes),
-        }
+        made = {"call": np.ones_like(outputs), "output": outputs, "mac": macs}
+        if cache is not None:
+            made[FETCH] = fetches(primitive, columns, made, element_bytes, cache)
+        return made
     if primitive in ("batchnorm", "residual_add"):
         channels = columns["in_c"]
         return {"call": np.ones_like(channels), "plane": channels, "output": channels * columns["n"]}
+    if primitive == "softmax":
+        # The exponential of the greatest element, of zero, takes a short way.
+        return {"call": np.ones_like(columns["n"]), "output": columns["n"] - 1}
     return {"call": np.ones_like(columns["n"]), "output": columns["n"]}
 
 
-def streamed(primitive: str, columns: Columns, macs: Array, element_bytes: int, stream_bytes: int) -> Array:
-    """Return the multiply-accumulates whose weights come from the flash again for every output, as what one output reads exceeds ``stream_bytes``.
+def fetches(primitive: str, columns: Columns, plain: Mapping[str, Array], element_bytes: int, cache: Cache) -> Array:
+    """Return how many lines of constants come from the flash in one of many calls; ``plain`` are the other terms.
 
-    A convolution reads its window over all input channels. A fully connected layer's weights lie n_out apart, so that each touches a line of
-    the flash (16 bytes) of its own, or shares it with its neighbours.
+    None where ``cache`` holds all weights, biases and scales from one call to the next. Each line once where it holds what one output reads: a
+    convolution's window over all input channels; of a fully connected layer, whose weights lie n_out apart, a line for each input. Else
+    every output fetches its weights, bias and scales again. Least recently used goes first: what is a little too large is not kept at all.
     """
+    line = float(cache.line_bytes)
+    per_channel = 4.0 if element_bytes > 1 or primitive == "fully_connected" else 12.0  # bias; multiplier, shift
     if primitive == "fully_connected":
-        step_bytes = np.minimum(columns["n_out"] * element_bytes, 16.0)
-        return np.where(columns["n_in"] * step_bytes > stream_bytes, macs * step_bytes / 16, 0.0)
-    channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
-    return np.where(channels * columns["k"] ** 2 * element_bytes > stream_bytes, macs, 0.0)
+        outputs, weights = columns["n_out"], columns["n_in"] * element_bytes
+        step = np.minimum(outputs * element_bytes, line)
+        touched, again = columns["n_in"] * step + line, plain["mac"] * step / line
+    else:
+        channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
+        outputs, weights = columns["out_c"], channels * columns["k"] ** 2 * element_bytes
+        # Weights begin anywhere in a line.
+        touched, again = weights + (1 + per_channel / 4) * line, plain["mac"] * element_bytes / line
+    total = outputs * (weights + per_channel)
+    once, again = total / line, again + plain["output"] * per_channel / 4
+    found: Array = np.where(total <= cache.size_bytes, 0.0, np.where(touched <= cache.size_bytes, once, again))
+    return found
 
 
 def columns_of(params: list[Mapping[str, int | str]]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bench.build import BuildCache
 from bench.domain.measurement import Run, Verdict
-from bench.errors import BenchError, StationBusy, StoreError
+from bench.errors import BenchError, StationBusy, StationQuarantined, StoreError
 from bench.measure.settings import Settings
 from bench.store import Repository
 from bench.sweep.ahead import BuildAhead
@@ -111,13 +111,14 @@ def _image(
     except (StoreError, StationBusy):
         raise
     except BenchError as error:
+        cause = error.cause if isinstance(error, StationQuarantined) else error
         for clock in plan.clocks:
             if clock.id not in runs:
                 point = f"{plan.station.name}, {plan.work}, {clock.hclk_hz / 1e6:g} MHz ({clock.id})"
-                tally.rejected.append(Rejected(point, error.failure_class, error.message))
+                tally.rejected.append(Rejected(point, cause.failure_class, cause.message))
         listener.failed(plan, error)
         if error.failure_class in STATION_CLASSES | FATAL_CLASSES:
-            return error.failure_class, error.message
+            return error.failure_class, cause.message
         return None
     if runs and all(run.failure_class in STATION_CLASSES for run in runs.values()):
         first = next(iter(runs.values()))

@@ -12,7 +12,7 @@ from bench.domain.network import Layer
 from bench.domain.primitives import applications, shape, workload
 from bench.domain.workload import DType, Workload
 from bench.estimate.memory import ELEMENT_BYTES, weight_bytes
-from bench.estimate.terms import columns_of, counts
+from bench.estimate.terms import Cache, columns_of, counts
 
 CLOCKS = tuple(
     ClockConfiguration.parse(text)
@@ -25,6 +25,7 @@ CLOCKS = tuple(
 )
 VDD_V = 3.3
 CODE_BYTES = 500
+CACHE = Cache(size_bytes=128, line_bytes=16)
 
 COEFFICIENTS = {
     "call": 60.0,
@@ -39,7 +40,7 @@ COEFFICIENTS = {
 
 def cycles(work: Workload, wait_states: int) -> float:
     """Return what a call of ``work`` costs by the law: the terms, and a multiply-accumulate that waits for the flash."""
-    found = counts(work.primitive, columns_of([dict(work.params)]), ELEMENT_BYTES[work.dtype], 128)
+    found = counts(work.primitive, columns_of([dict(work.params)]), ELEMENT_BYTES[work.dtype], CACHE)
     return float(sum(value[0] * COEFFICIENTS.get(name, 2.0 * wait_states) for name, value in found.items()))
 
 
