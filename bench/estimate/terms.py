@@ -141,7 +141,7 @@ def fetches(primitive: str, columns: Columns, plain: Mapping[str, Array], elemen
     else:
         channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
         outputs, weights = columns["out_c"], channels * columns["k"] ** 2 * element_bytes
-        touched = weights + (1 + scales) * line  # weights begin anywhere in a line
+        touched = weights + (1 + scales) * line - element_bytes  # weights begin anywhere in a line
         again = outputs * _window_fetches(columns, channels * element_bytes, element_bytes, scales, cache)
     total = outputs * (weights + 4 * scales)
     found: Array = np.where(total <= cache.size_bytes, 0.0, np.where(touched <= cache.size_bytes, total / line, again))
@@ -165,8 +165,8 @@ def _window_fetches(
             # A line that a row of the window begins is read whole, as far as there are weights.
             width = np.minimum((k - cells) + line / element_bytes - 1, k)
             window = np.maximum(k - rows, 0) * np.maximum(width, 0) * channel_bytes
-            exceeds = window + (1 + scales) * line > cache.size_bytes
-            made += high[rows] * wide[cells] * np.where(exceeds, window / line + scales, 0.0)
+            touched = window + (1 + scales) * line - element_bytes
+            made += high[rows] * wide[cells] * np.where(touched > cache.size_bytes, touched / line, 0.0)
     return made
 
 
