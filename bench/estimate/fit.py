@@ -70,11 +70,18 @@ class Fit:
         return found
 
 
-def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | None, clocks: Sequence[str]) -> Fit | None:
+def fit(
+    primitive: str,
+    dtype: DType,
+    points: Sequence[Point],
+    kernel: int | None,
+    clocks: Sequence[str],
+    caches: Sequence[Cache] = CACHES,
+) -> Fit | None:
     """Return the fit of ``points``, None where they are too few: one more than terms that they tell apart is needed.
 
     Points without a row at every one of ``clocks`` are left out. Every point counts by its relative error, so that small layers are met as well as
-    large ones. The cache of the flash is the one of ``CACHES`` that leaves the least residual at the last clock.
+    large ones. The cache of the flash is the one of ``caches`` that leaves the least residual at the last clock.
     """
     complete = [point for point in points if all(clock in point.rows for clock in clocks)]
     if not complete or not clocks:
@@ -91,8 +98,8 @@ def fit(primitive: str, dtype: DType, points: Sequence[Point], kernel: int | Non
     matrix = np.stack([plain[name] for name in names], axis=1)
     cache = None
     if primitive in _CACHED and len(complete) > len(names) + 1:
-        found = np.stack([fetches(primitive, columns, plain, element, tried) for tried in CACHES], axis=1)
-        cache = _best_cache(matrix * weight, found * weight, latency[:, -1:] * weight)
+        found = np.stack([fetches(primitive, columns, plain, element, tried) for tried in caches], axis=1)
+        cache = _best_cache(caches, matrix * weight, found * weight, latency[:, -1:] * weight)
     if cache is not None:
         names = (*names, FETCH)
         matrix = np.column_stack([matrix, fetches(primitive, columns, plain, element, cache)])
@@ -144,8 +151,8 @@ def _independent(found: Mapping[str, Array], weight: Array) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _best_cache(matrix: Array, found: Array, values: Array) -> Cache | None:
-    """Return which of ``CACHES``, whose fetches are the columns of ``found``, leaves the least residual; None where none is worth a term."""
+def _best_cache(caches: Sequence[Cache], matrix: Array, found: Array, values: Array) -> Cache | None:
+    """Return which of ``caches``, whose fetches are the columns of ``found``, leaves the least residual; None where none is worth a term."""
     basis = np.linalg.qr(matrix)[0]
     rest, left = found - basis @ (basis.T @ found), values - basis @ (basis.T @ values)
     length = np.linalg.norm(rest, axis=0)
@@ -157,7 +164,7 @@ def _best_cache(matrix: Array, found: Array, values: Array) -> Cache | None:
             break
         error = _residual(np.column_stack([matrix, found[:, at]]), values)
         if error < best:
-            best, chosen = error, CACHES[at]
+            best, chosen = error, caches[at]
     return chosen
 
 

@@ -16,10 +16,13 @@ from bench.errors import BenchError, ParameterError
 from bench.estimate.decompose import kernel_label
 from bench.estimate.fit import Fit, fit
 from bench.estimate.table import Point, Scope, Table
-from bench.estimate.terms import Array, columns_of
+from bench.estimate.terms import CACHES, Array, Cache, columns_of
 
 PLAN = "plans/cost-model.yaml"
 """The sweep that measures what the fitted model needs."""
+
+
+_TELLTALE = "fully_connected"
 
 
 class Model(StrEnum):
@@ -140,7 +143,8 @@ class CostModel:
     def fits_of(self, primitive: str, kernel: int | None) -> tuple[Fit, ...]:
         """Return the fits of ``primitive`` for windows of ``kernel``, each for other clocks: one for all clocks at which the same points were measured.
 
-        Where the points of that window are too few those of all windows are fitted together; a clock with too few of both has no fit.
+        Where the points of that window are too few those of all windows are fitted together; a clock with too few of both has no fit. The cache
+        of the flash is the board's, and fully connected layers, which touch a line for each weight, show it best: the others take it from there.
         """
         key = (primitive, kernel)
         if key not in self._fits:
@@ -153,13 +157,21 @@ class CostModel:
             for there, clocks in groups.items():
                 all_windows = [points[at] for at in there]
                 own = [point for point in all_windows if kernel is None or point.params.get("k") == kernel]
-                found = fit(primitive, dtype, own, kernel, clocks)
+                caches = self._caches(primitive, clocks)
+                found = fit(primitive, dtype, own, kernel, clocks, caches)
                 if found is None and kernel is not None:
-                    found = fit(primitive, dtype, all_windows, None, clocks)
+                    found = fit(primitive, dtype, all_windows, None, clocks, caches)
                 if found is not None:
                     made.append(found)
             self._fits[key] = tuple(made)
         return self._fits[key]
+
+    def _caches(self, primitive: str, clocks: Sequence[str]) -> Sequence[Cache]:
+        """Return the caches of the flash that fits of ``primitive`` at ``clocks`` may assume."""
+        if primitive == _TELLTALE:
+            return CACHES
+        shown = [part.cache for part in self.fits_of(_TELLTALE, None) if clocks[-1] in part.clocks]
+        return [cache for cache in shown if cache is not None] or CACHES
 
     def _fitted(self, layer: Layer) -> LayerCost | None:
         params = dict(layer.params)

@@ -56,6 +56,20 @@ def window_lines(size: Array, k: Array, stride: Array, same: Array) -> Array:
     return k * out - clipped
 
 
+def clipped_windows(size: Array, k: Array, stride: Array, same: Array) -> Array:
+    """Return how many windows along one axis lack 0, 1, ... lines at the border, shape (``_MOST_PADDING`` + 1, layers)."""
+    out = output_size(size, k, stride, same)
+    before = np.where(same > 0, np.floor(np.maximum((out - 1) * stride + k - size, 0) / 2), 0)
+    made = np.zeros((_MOST_PADDING + 1, *out.shape))
+    for step in range(_MOST_PADDING):
+        for at, there in ((step + 0 * out, step < out), (out - 1 - step, out - 1 - step >= _MOST_PADDING)):
+            lacking = np.maximum(before - at * stride, 0) + np.maximum(at * stride - before + k - size, 0)
+            for lines in range(1, _MOST_PADDING + 1):
+                made[lines] += there & (np.minimum(lacking, _MOST_PADDING) == lines)
+    made[0] = out - made.sum(axis=0)
+    return made
+
+
 def _windows(columns: Columns, channels_in: Array | float, planes: Array) -> dict[str, Array]:
     k, stride = columns["k"], columns["stride"]
     same = columns.get("same", np.zeros_like(k))
@@ -117,20 +131,43 @@ def fetches(primitive: str, columns: Columns, plain: Mapping[str, Array], elemen
     every output fetches its weights, bias and scales again. Least recently used goes first: what is a little too large is not kept at all.
     """
     line = float(cache.line_bytes)
-    per_channel = 4.0 if element_bytes > 1 or primitive == "fully_connected" else 12.0  # bias; multiplier, shift
+    scales = (
+        1.0 if element_bytes > 1 or primitive == "fully_connected" else 3.0
+    )  # bias; multiplier, shift: 4 bytes each
     if primitive == "fully_connected":
         outputs, weights = columns["n_out"], columns["n_in"] * element_bytes
         step = np.minimum(outputs * element_bytes, line)
-        touched, again = columns["n_in"] * step + line, plain["mac"] * step / line
+        touched, again = columns["n_in"] * step + line, plain["mac"] * step / line + outputs
     else:
         channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
         outputs, weights = columns["out_c"], channels * columns["k"] ** 2 * element_bytes
-        # Weights begin anywhere in a line.
-        touched, again = weights + (1 + per_channel / 4) * line, plain["mac"] * element_bytes / line
-    total = outputs * (weights + per_channel)
-    once, again = total / line, again + plain["output"] * per_channel / 4
-    found: Array = np.where(total <= cache.size_bytes, 0.0, np.where(touched <= cache.size_bytes, once, again))
+        touched = weights + (1 + scales) * line - element_bytes  # weights begin anywhere in a line
+        again = outputs * _window_fetches(columns, channels * element_bytes, element_bytes, scales, cache)
+    total = outputs * (weights + 4 * scales)
+    found: Array = np.where(total <= cache.size_bytes, 0.0, np.where(touched <= cache.size_bytes, total / line, again))
     return found
+
+
+def _window_fetches(
+    columns: Columns, channel_bytes: Array | float, element_bytes: int, scales: float, cache: Cache
+) -> Array:
+    """Return the lines that the windows of one output channel fetch, where a whole one exceeds ``cache``: smaller ones at the border may not."""
+    k, stride = columns["k"], columns["stride"]
+    same = columns.get("same", np.zeros_like(k))
+    line = float(cache.line_bytes)
+    lacking = np.arange(_MOST_PADDING + 1)
+    if not same.any():
+        lacking = lacking[:1]
+    high, wide = (clipped_windows(columns[axis], k, stride, same)[: len(lacking)] for axis in ("in_h", "in_w"))
+    made = np.zeros_like(k)
+    for rows in lacking:
+        for cells in lacking:
+            # A line that a row of the window begins is read whole, as far as there are weights.
+            width = np.minimum((k - cells) + line / element_bytes - 1, k)
+            window = np.maximum(k - rows, 0) * np.maximum(width, 0) * channel_bytes
+            touched = window + (1 + scales) * line - element_bytes
+            made += high[rows] * wide[cells] * np.where(touched > cache.size_bytes, touched / line, 0.0)
+    return made
 
 
 def columns_of(params: list[Mapping[str, int | str]]) -> dict[str, Array]:
