@@ -5,6 +5,7 @@ python docs/make_web_screenshots.py [CHROMIUM]
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -15,6 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
@@ -49,6 +51,7 @@ SWEEPS: tuple[dict[str, Any], ...] = (
     {"name": "the whole set, tonight", "stations": [GOOD], "dtypes": ["int8"]},
 )
 PATIENCE_MS = 600_000
+TALLEST_PX = 3000
 
 
 def submit(url: str, sweep: dict[str, Any]) -> None:
@@ -61,7 +64,7 @@ def submit(url: str, sweep: dict[str, Any]) -> None:
 
 
 def picture(browser: Browser, url: str, name: str, width: int, scheme: Any) -> None:
-    """Write the picture ``name`` of the whole page."""
+    """Write the picture ``name`` of the page, its upper part where it is very tall."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=2 if width < 500 else 1
     )
@@ -72,7 +75,11 @@ def picture(browser: Browser, url: str, name: str, width: int, scheme: Any) -> N
     page.get_by_role("button", name="Show the current of run").first.click()
     expect(page.locator("#trace-range")).to_contain_text("samples")
     page.locator("h1").click()
-    page.screenshot(path=IMAGES / f"web-{name}.png", full_page=True)
+    taken = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    shown = taken.crop(
+        (0, 0, taken.width, min(taken.height, TALLEST_PX))
+    )  # on a phone the whole page is twenty screens
+    shown.quantize(128, dither=Image.Dither.NONE).save(IMAGES / f"web-{name}.png", optimize=True)
     context.close()
 
 
