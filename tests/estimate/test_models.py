@@ -19,7 +19,7 @@ from bench.domain.workload import DType
 from bench.errors import BenchError, ParameterError, UnknownName, UsageError
 from bench.estimate.clocks import basis
 from bench.estimate.estimator import Estimate, Estimator
-from bench.estimate.memory import buffers, live_ram_bytes, published_ram_bytes, weight_bytes
+from bench.estimate.memory import buffers, linked_bytes, live_ram_bytes, published_ram_bytes
 from bench.estimate.models import MissingPoints, Model
 from bench.estimate.networks import NETWORKS, network
 from bench.estimate.nonnegative import solve
@@ -227,12 +227,12 @@ def test_memory_is_what_the_kernels_take(name: str, dtype: DType, flavor: str) -
             if tensor.name == "table":
                 tables[layer.primitive] = tensor.size_bytes
             elif tensor.constant:
-                constants += tensor.size_bytes
+                constants += -(-tensor.size_bytes // 16) * 16
             elif tensor.role is Role.SCRATCH:
                 scratch.append(tensor.size_bytes)
             elif tensor.role is Role.OUTPUT:
                 outputs.append(tensor.size_bytes)
-    assert sum(weight_bytes(layer, dtype) for layer in net.layers) == constants
+    assert linked_bytes(net, dtype, {}) == constants + sum(tables.values()) + 12 + 8 * len(net.layers)
     found = buffers(net, dtype, flavor)[1:]
     names = {layer.name for layer in net.layers}
     assert [buffer.size_bytes for buffer in found if buffer.name in names] == outputs
