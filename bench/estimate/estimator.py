@@ -14,7 +14,7 @@ from bench.domain.workload import DType
 from bench.errors import BenchError
 from bench.estimate.clocks import ClockBasis
 from bench.estimate.fit import COVERAGE
-from bench.estimate.memory import Runtime, constant_bytes, live_ram_bytes, published_ram_bytes
+from bench.estimate.memory import Runtime, linked_bytes, live_ram_bytes, published_ram_bytes
 from bench.estimate.models import CostModel, LayerCost, MissingPoints, Model
 from bench.estimate.table import Scope, Table
 from bench.estimate.terms import Array
@@ -189,17 +189,17 @@ class Estimator:
         return made
 
     def memory_bytes(self, network: Network, dtype: str) -> tuple[int, int]:
-        """Return (flash, RAM): each kernel's code once, weights and tables, the runtime; tensors by need, and the runtime. Raises MissingPoints."""
+        """Return (flash, RAM): each kernel's code once, weights, tables and calls, the runtime; tensors by need, and the runtime. Raises BenchError."""
         model = self.cost_model(dtype)
-        code = 0
+        code: dict[str, int] = {}
         for primitive in dict.fromkeys(layer.primitive for layer in network.layers):
             points = model.points(primitive)
             if not points:
                 raise BenchError(
                     f"no point tells the code size of {primitive} in {dtype}", hint="measure it: bench sweep"
                 )
-            code += max(point.code_bytes for point in points)
-        flash = code + constant_bytes(network, DType(dtype)) + self.runtime.flash_bytes
+            code[primitive] = max(point.code_bytes for point in points)
+        flash = linked_bytes(network, DType(dtype), code) + self.runtime.flash_bytes
         return flash, live_ram_bytes(network, DType(dtype), self.flavor) + self.runtime.ram_bytes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.domain.arena import Buffer, place
+from bench.domain.arena import ALIGNMENT_BYTES, Buffer, place
 from bench.domain.network import INPUT, Layer, Network
 from bench.domain.primitives.windows import RGB_CHANNELS, output_size
 from bench.domain.workload import DType
@@ -14,6 +14,13 @@ from bench.estimate.shapes import elements
 ELEMENT_BYTES: Mapping[DType, int] = {DType.FP32: 4, DType.INT8: 1}
 WORD_BYTES = 4
 """Of a bias, of a requantisation multiplier and of its shift."""
+
+KERNEL_ALIGNMENT_BYTES = 32
+"""Of every kernel of a network: the longest line of a flash, so that no kernel's place in it differs from that in its own image."""
+CALL_BYTES = 8
+"""Of the call of a layer: the address of its arguments and a branch, two Thumb-2 instructions of 32 bits."""
+SEQUENCE_BYTES = 12
+"""What surrounds the calls: the registers saved, the input's copy, the return."""
 
 IN_PLACE = frozenset({"batchnorm", "relu", "relu6", "sigmoid", "sigmoid_exact", "tanh", "hard_swish", "softmax", "exp"})
 """What the published rule takes to be done in place: operations on single elements."""
@@ -51,12 +58,28 @@ def weight_bytes(layer: Layer, dtype: DType) -> int:
     return count + biases * WORD_BYTES * (3 if per_channel else 1)
 
 
-def constant_bytes(network: Network, dtype: DType) -> int:
-    """Return the flash of all weights, and of the functions' tables, each once."""
-    tables = {layer.primitive for layer in network.layers}
-    return sum(weight_bytes(layer, dtype) for layer in network.layers) + sum(
-        _TABLES.get((primitive, dtype), 0) for primitive in tables
-    )
+def _tensors(layer: Layer, dtype: DType) -> list[int]:
+    """Return the bytes of each constant tensor of ``layer``: weights, biases, and in int8 multipliers and shifts of output channels."""
+    count, biases = weights(layer)
+    if not count:
+        return []
+    others = (weight_bytes(layer, dtype) - count * ELEMENT_BYTES[dtype]) // (biases * WORD_BYTES)
+    return [count * ELEMENT_BYTES[dtype], *[biases * WORD_BYTES] * others]
+
+
+def _rounded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def linked_bytes(network: Network, dtype: DType, code: Mapping[str, int]) -> int:
+    """Return the flash of a network as its firmware is linked; ``code`` is that of each kernel, bytes by primitive.
+
+    Kernels begin on a line of the flash, constants where a wide load may; the layers are called one after the other.
+    """
+    aligned = sum(_rounded(size, ALIGNMENT_BYTES) for layer in network.layers for size in _tensors(layer, dtype))
+    tables = sum(_TABLES.get((primitive, dtype), 0) for primitive in {layer.primitive for layer in network.layers})
+    kernels = sum(_rounded(size, KERNEL_ALIGNMENT_BYTES) for size in code.values())
+    return kernels + aligned + tables + SEQUENCE_BYTES + CALL_BYTES * len(network.layers)
 
 
 def published_ram_bytes(network: Network, dtype: DType) -> int:
