@@ -77,9 +77,18 @@ def linked_bytes(network: Network, dtype: DType, code: Mapping[str, int]) -> int
     Kernels begin on a line of the flash, constants where a wide load may; the layers are called one after the other.
     """
     aligned = sum(_rounded(size, ALIGNMENT_BYTES) for layer in network.layers for size in _tensors(layer, dtype))
-    tables = sum(_TABLES.get((primitive, dtype), 0) for primitive in {layer.primitive for layer in network.layers})
+    tables = _table_bytes(network, dtype)
     kernels = sum(_rounded(size, KERNEL_ALIGNMENT_BYTES) for size in code.values())
     return kernels + aligned + tables + SEQUENCE_BYTES + CALL_BYTES * len(network.layers)
+
+
+def constant_bytes(network: Network, dtype: DType) -> int:
+    """Return the bytes of all weights, and of the functions' tables, each once, without what alignment adds."""
+    return sum(weight_bytes(layer, dtype) for layer in network.layers) + _table_bytes(network, dtype)
+
+
+def _table_bytes(network: Network, dtype: DType) -> int:
+    return sum(_TABLES.get((primitive, dtype), 0) for primitive in {layer.primitive for layer in network.layers})
 
 
 def published_ram_bytes(network: Network, dtype: DType) -> int:

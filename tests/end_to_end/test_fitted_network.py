@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,13 @@ from bench.sweep.plan import choose_clocks, plan_image
 from bench.sweep.validate import compare, estimates, mean_absolute_errors, measure_network, plan_network, table_of
 
 BOARD = load_board("nucleo_f446ze")
+Grid = dict[str, int | str]
+
 STATION = find_station(virtual_stations(), "virtual-nucleo_f446ze")
 CLOCKS = choose_clocks(BOARD, "16MHz,48MHz")  # without wait states and with one
 SETTINGS = Settings(repeats=2, window_s=0.01, idle_s=0.005, settle_s=0.005, seed=1, sentinel_every=0)
-GRID: Sequence[tuple[str, Mapping[str, int | str]]] = [
-    *[("relu", {"n": n}) for n in (10, 40, 400)],
-    *[("fully_connected", {"n_in": n_in, "n_out": n_out}) for n_in in (16, 80) for n_out in (4, 40)],
-]
+RELUS: list[Grid] = [{"n": n} for n in (10, 40, 400)]
+LAYERS: list[Grid] = [{"n_in": n_in, "n_out": n_out} for n_in in (16, 80) for n_out in (4, 40)]
 BOUNDS = {"latency_s": 5e-3, "energy_j": 5e-3, "current_a": 5e-3, "flash_bytes": 0.01, "ram_bytes": 0.0}
 
 
@@ -54,7 +53,7 @@ def test_a_network_between_measured_shapes(
 ) -> None:
     monkeypatch.setenv("BENCH_VIRTUAL_STATE", str(tmp_path / "state"))
     plan = plan_network(STATION, BOARD, _network(), DType.FP32, CLOCKS)
-    grid = [workload(name, params) for name, params in GRID]
+    grid = [*(workload("relu", each) for each in RELUS), *(workload("fully_connected", each) for each in LAYERS)]
     assert not {step.work for step in plan.laid_out.steps} & set(grid)
     with open_store(f"sqlite:///{tmp_path / 'm.db'}") as store:
         repository = store.repository
