@@ -70,7 +70,7 @@ def test_doctor_is_content_and_leaves_nothing_behind(workplace: Workplace) -> No
     outcome = workplace.bench("doctor", "--station", "virtual-nucleo_f446ze")
     assert outcome.code == 0, outcome.out
     assert all(line.startswith(("ok", " ")) for line in outcome.out.splitlines())
-    assert "supplied by STLINK-V3PWR" in outcome.out
+    assert "current probe: stlink_v3pwr" in outcome.out
     assert not (workplace.folder / "measurements.db").exists()
 
 

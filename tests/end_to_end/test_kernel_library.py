@@ -45,7 +45,7 @@ def run(place: Workplace, library: Path | None, *arguments: str, **environment: 
     option = () if library is None else ("--cmsis-nn", str(library))
     done = place.bench(
         *("run", "--primitive", "conv2d", "--k", "3", "--size", "8x8", "--dtype", "int8", "--freq", "16MHz"),
-        *("--window", "5ms", *option, *(arguments or ("--flavor", "cmsis-nn"))),
+        *("--window", "50ms", *option, *(arguments or ("--flavor", "cmsis-nn"))),
         **environment,
     )
     assert "Traceback" not in done.err

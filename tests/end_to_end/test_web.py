@@ -33,7 +33,7 @@ stations:
 """
 GOOD = "virtual-nucleo_f446ze"
 TOKEN = "correct-horse-battery-staple"
-PATIENCE_MS = 180_000  # where the emulator's hooks are not compiled yet, the first image takes long
+PATIENCE_MS = 90_000  # where the emulator's hooks are not compiled yet, the first image takes long
 DESK, PHONE = (1280, 900), (360, 780)
 
 
@@ -149,7 +149,7 @@ def test_submit_watch_it_progress_and_look_at_the_points(browser: Browser, bench
         number = submit(page, GOOD, "relu", "16 MHz", "32 MHz", "48 MHz", params="n=16,32")
         row = sweep(page, number)
         expect(row).to_contain_text("of 6 points")
-        expect(row).to_contain_text("running")
+        expect(row).to_contain_text(re.compile("running|done"))  # six small points may be over before the page looks
         expect(row).to_contain_text("done")
         expect(row).to_contain_text("6 of 6 points")
         assert row.get_by_role("progressbar").evaluate("bar => bar.value / bar.max") == 1

