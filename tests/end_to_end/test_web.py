@@ -33,7 +33,7 @@ stations:
 """
 GOOD = "virtual-nucleo_f446ze"
 TOKEN = "correct-horse-battery-staple"
-PATIENCE_MS = 90_000  # where the emulator's hooks are not compiled yet, the first image takes long
+PATIENCE_MS = 60_000  # where the emulator's hooks are not compiled yet, the first image takes long
 DESK, PHONE = (1280, 900), (360, 780)
 
 
