@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,7 @@ def test_explore_prints_why(lut: Path) -> None:
     battery = ("--battery", "220mAh@3V", "--period", "10s", "--sleep-current", "2uA")
     result = bench("explore", "lenet5", "--lut", lut, "--board", BOARDS[0], *limits, *battery)
     assert result.exit_code == 0
-    assert "flash 249.3 kB > 100 kB" in result.stdout
+    assert re.search(r"flash 249\.[0-9] kB > 100 kB", result.stdout), result.stdout
     assert "latency" in result.stdout
     entry = next(each for each in objects("explore", "lenet5", "--lut", lut, "--board", BOARDS[0], *battery))
     busy = entry["latency_s_estimated"] / 10

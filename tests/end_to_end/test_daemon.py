@@ -187,7 +187,10 @@ def test_killed_in_mid_sweep_it_measures_every_point_exactly_once_and_tells_of_t
 
 
 def test_pause_resume_cancel_priority_and_a_clean_stop(rack: Workplace, daemon: Callable[..., Process]) -> None:
-    submit(rack, "--station", "virtual-a", "--freq", "all")
+    # Kernels so long that the job is not over before a command has started.
+    shape = (part for text in ("k=7,9", "in_h=64", "in_w=64", "in_c=4") for part in ("--param", text))
+    what = ("--primitive", "conv2d", *shape, "--dtype", "fp32", "--repeats", "2", "--freq", "all")
+    assert rack.bench("submit", *what, "--station", "virtual-a").code == 0
     process = daemon(*serve("virtual-a"))
     process.until("accepted", 1)
     assert rack.bench("pause", "1").code == 0
