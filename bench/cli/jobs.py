@@ -14,7 +14,7 @@ import typer
 
 from bench.cli.console import err, out, print_json
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
-from bench.cli.sweep import _primitives as primitives_asked_for
+from bench.cli.sweep import primitives_asked_for
 from bench.domain.primitives.base import CMSIS_NN
 from bench.domain.sweep import SweepRequest
 from bench.errors import ParameterError

@@ -101,7 +101,7 @@ def sweep(
     asked = load_plan(plan) if plan is not None else SweepRequest()
     given: dict[str, Any] = {
         "stations": tuple(station or ()),
-        "primitives": _primitives(primitive or [], k, param or []),
+        "primitives": primitives_asked_for(primitive or [], k, param or []),
         "dtypes": tuple(dtype or ()),
         "flavors": tuple(flavor or ()),
         "opt_levels": tuple(opt or ()),
@@ -141,7 +141,7 @@ def sweep(
     return 0 if outcome.complete else 1
 
 
-def _primitives(names: list[str], k: str | None, extra: list[str]) -> tuple[PrimitiveSweep, ...]:
+def primitives_asked_for(names: list[str], k: str | None, extra: list[str]) -> tuple[PrimitiveSweep, ...]:
     """Return the primitives and grids of the options. Raises ParameterError, UnknownName."""
     texts = [*([f"k={k}"] if k is not None else []), *extra]
     if texts and not names:

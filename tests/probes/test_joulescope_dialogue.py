@@ -179,7 +179,7 @@ def test_no_supply(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_instrument_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
     messages: Messages = [("@/!remove", JS110), *recording()]  # type: ignore[list-item]
-    armed(monkeypatch, messages).collect()
+    assert armed(monkeypatch, messages).collect().current_a.size == 3000
 
 
 def test_it_can_be_armed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ Opener = Callable[..., Page]
 def browser() -> Iterator[Browser]:
     """Start Chromium once."""
     if not CHROMIUM.exists():
-        pytest.skip("no Chromium: apt-get install chromium")
+        pytest.fail("no Chromium: apt-get install chromium (make test does)", pytrace=False)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield started
