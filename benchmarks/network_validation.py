@@ -11,7 +11,7 @@ A part:
 Everything measured is in the database, so that it goes on where it was interrupted, and measures nothing twice: the grid and the networks. Estimates
 are made anew each time. ``--estimate-only`` prints the table of what is there.
 
-The stations have probes that reach the currents of floating point at the highest clocks. Model ``fitted`` rests on the grid of plans/cost-model.yaml
+Stations are the virtual ones that are always there. Model ``fitted`` rests on the grid of plans/cost-model.yaml
 alone, even where layers of a network were measured for themselves (``--model layers``, which adds those up). Figures: docs/validation.md.
 """
 
@@ -59,22 +59,7 @@ from bench.sweep.validate import (
 
 PLAN = Path(__file__).parents[1] / "plans" / "cost-model.yaml"
 QUANTITIES = ("latency_s", "energy_j", "current_a", "flash_bytes", "ram_bytes")
-STATIONS = """\
-stations:
-  - name: virtual-l496
-    board: nucleo_l496zg
-    virtual: true
-    current_probe: {driver: lpm01a, url: "virtual://virtual-nucleo_l496zg/lpm01a"}
-  - name: virtual-f446
-    board: nucleo_f446ze
-    virtual: true
-    current_probe: {driver: ppk2, url: "virtual://virtual-nucleo_f446ze/ppk2"}
-  - name: virtual-f746
-    board: nucleo_f746zg
-    virtual: true
-    current_probe: {driver: ppk2, url: "virtual://virtual-nucleo_f746zg/ppk2"}
-"""
-BOARDS = ("l496", "f446", "f746")
+STATIONS = {"l496": "virtual-nucleo_l496zg", "f446": "virtual-nucleo_f446ze", "f746": "virtual-nucleo_f746zg"}
 LENETS = ("lenet5_sigmoid", "lenet5", "lenet5:int8", *(f"lenet5:prune={rate}" for rate in (50, 60, 70, 80, 90)))
 RESNETS = ("resnet8", "resnet8:int8", "resnet8:prune=70")
 OTHERS = tuple(f"{name}{reduce}" for name in ("dscnn", "mobilenetv1_025", "autoencoder") for reduce in ("", ":int8"))
@@ -190,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", help="network, or network:reduction; repeated", metavar="CASE")
     parser.add_argument(
-        "--station", action="append", help=f"one of {', '.join(BOARDS)}, or NAME=CLOCKS; repeated", metavar="STATION"
+        "--station", action="append", help=f"one of {', '.join(STATIONS)}, or NAME=CLOCKS; repeated", metavar="STATION"
     )
     parser.add_argument("--model", default="fitted", choices=MODELS)
     parser.add_argument("--plan", type=Path, default=PLAN, help="the grid to measure and to fit", metavar="FILE")
@@ -200,9 +185,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=0.02, help="energy window, seconds", metavar="S")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stations = Path(folder) / "stations.yaml"
-        stations.write_text(STATIONS, encoding="utf-8")
-        known = all_stations(stations)
+        known = all_stations()
         db = options.db or f"{folder}/measurements.db"
         db = db if "://" in db else f"sqlite:///{db}"
         settings = Settings(repeats=2, warmup=1, window_s=options.window, seed=1)
@@ -211,9 +194,9 @@ def main() -> None:
         print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
         every: list[Comparison] = []
         with open_store(db) as store:
-            for text in options.station or BOARDS:
+            for text in options.station or STATIONS:
                 label, _, freq = text.partition("=")
-                station = find_station(known, f"virtual-{label}")
+                station = find_station(known, STATIONS.get(label, label))
                 measure = not options.estimate_only
                 sweep_db = db if measure and not options.no_sweep and options.model != LAYERS else ""
                 grid = sweep_grid(options.plan, station, freq or "all", sweep_db, settings)

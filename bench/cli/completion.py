@@ -12,8 +12,6 @@ from typing import Any, get_type_hints
 import typer
 from typer.models import ParameterInfo
 
-from bench.boards import board_names
-from bench.boards.stations import all_stations, stations_path
 from bench.domain.primitives import PRIMITIVES
 from bench.domain.workload import DType
 from bench.errors import BenchError
@@ -24,6 +22,8 @@ Completer = Callable[..., Iterable[str | tuple[str, str]]]
 
 
 def _stations(ctx: typer.Context) -> list[tuple[str, str]]:
+    from bench.boards.stations import all_stations, stations_path
+
     try:
         asked = ctx.params.get("stations")
         found = all_stations(Path(asked) if asked and Path(asked).is_file() else stations_path())
@@ -33,6 +33,8 @@ def _stations(ctx: typer.Context) -> list[tuple[str, str]]:
 
 
 def _boards() -> list[str]:
+    from bench.boards import board_names
+
     try:
         return board_names()
     except BenchError:

@@ -72,12 +72,11 @@ class CostModel:
         missing: dict[str, str] = {}
         found: dict[tuple[str, Params], LayerCost] = {}
         outside: list[str] = []
+        self._cost({(layer.primitive, layer.params): layer for layer in layers})
         for layer in layers:
             key = (layer.primitive, layer.params)
             if key in found:
                 continue
-            if key not in self._costs:
-                self._costs[key] = self._published(layer) if self.model is Model.PUBLISHED else self._fitted(layer)
             cost = self._costs[key]
             if cost is None:
                 missing.setdefault(f"{layer.primitive} {kernel_label(layer)}".strip(), layer.primitive)
@@ -173,25 +172,48 @@ class CostModel:
         shown = [part.cache for part in self.fits_of(_TELLTALE, None) if clocks[-1] in part.clocks]
         return [cache for cache in shown if cache is not None] or CACHES
 
-    def _fitted(self, layer: Layer) -> LayerCost | None:
-        params = dict(layer.params)
-        kernel = params.get("k")
-        fits = self.fits_of(layer.primitive, int(kernel) if kernel is not None else None)
+    def _cost(self, layers: Mapping[tuple[str, Params], Layer]) -> None:
+        """Find the costs of those of ``layers`` that are not known yet."""
+        groups: dict[tuple[str, int | None], list[Layer]] = {}
+        for key, layer in layers.items():
+            if key in self._costs:
+                continue
+            if self.model is Model.PUBLISHED:
+                self._costs[key] = self._published(layer)
+            else:
+                kernel = dict(layer.params).get("k")
+                groups.setdefault((layer.primitive, None if kernel is None else int(kernel)), []).append(layer)
+        for (primitive, window), together in groups.items():
+            for layer, cost in zip(together, self._fitted(together, self.fits_of(primitive, window)), strict=True):
+                self._costs[layer.primitive, layer.params] = cost
+
+    def _fitted(self, layers: Sequence[Layer], fits: Sequence[Fit]) -> list[LayerCost | None]:
+        """Return the costs of ``layers``, all of one primitive and window, by ``fits``."""
         if not fits:
-            return None
-        columns = columns_of([params])
-        made = {name: np.full(len(self.clocks), np.nan) for name in _ARRAYS}
+            return [None] * len(layers)
+        every = [dict(layer.params) for layer in layers]
+        columns = columns_of(every)
+        made = {name: np.full((len(layers), len(self.clocks)), np.nan) for name in _ARRAYS}
         for part in fits:
-            at, row = [self.clocks.index(clock) for clock in part.clocks], part.counts(columns)[0]
-            made["latency_s"][at], made["energy_j"][at] = row @ part.latency_s, row @ part.energy_j
+            at, counts = [self.clocks.index(clock) for clock in part.clocks], part.counts(columns)
+            made["latency_s"][:, at], made["energy_j"][:, at] = counts @ part.latency_s, counts @ part.energy_j
             for name in _ARRAYS[2:]:
-                made[name][at] = getattr(part, name)
-        outside = tuple(dict.fromkeys(text for part in fits for text in part.outside(params)))
-        measured = any(_same(point.params, params) for point in self.points(layer.primitive))
-        how = "outside" if outside else "a measured shape" if measured else "between measured shapes"
+                made[name][:, at] = getattr(part, name)
+        points = self.points(layers[0].primitive)
         best = max(fits, key=lambda part: part.points)
-        windows = "" if best.kernel is not None or kernel is None else " of all windows"
-        return LayerCost(layer, **made, basis=f"fitted to {best.points} points{windows}, {how}", extrapolated=outside)
+        windows = "" if best.kernel is not None or "k" not in every[0] else " of all windows"
+        found: list[LayerCost | None] = []
+        for row, (layer, params) in enumerate(zip(layers, every, strict=True)):
+            outside = tuple(dict.fromkeys(text for part in fits for text in part.outside(params)))
+            known = any(_same(point.params, params) for point in points)
+            how = "outside" if outside else "a measured shape" if known else "between measured shapes"
+            basis = f"fitted to {best.points} points{windows}, {how}"
+            found.append(
+                LayerCost(
+                    layer, **{name: values[row] for name, values in made.items()}, basis=basis, extrapolated=outside
+                )
+            )
+        return found
 
     def _published(self, layer: Layer) -> LayerCost | None:
         """Return unit cost x applications; the unit cost is that of the published shape, else of the nearest in size, with the same window.

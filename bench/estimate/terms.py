@@ -60,14 +60,13 @@ def clipped_windows(size: Array, k: Array, stride: Array, same: Array) -> Array:
     """Return how many windows along one axis lack 0, 1, ... lines at the border, shape (``_MOST_PADDING`` + 1, layers)."""
     out = output_size(size, k, stride, same)
     before = np.where(same > 0, np.floor(np.maximum((out - 1) * stride + k - size, 0) / 2), 0)
-    made = np.zeros((_MOST_PADDING + 1, *out.shape))
-    for step in range(_MOST_PADDING):
-        for at, there in ((step + 0 * out, step < out), (out - 1 - step, out - 1 - step >= _MOST_PADDING)):
-            lacking = np.maximum(before - at * stride, 0) + np.maximum(at * stride - before + k - size, 0)
-            for lines in range(1, _MOST_PADDING + 1):
-                made[lines] += there & (np.minimum(lacking, _MOST_PADDING) == lines)
-    made[0] = out - made.sum(axis=0)
-    return made
+    first, lines = np.arange(_MOST_PADDING)[:, None], np.arange(1, _MOST_PADDING + 1)[:, None, None]
+    last = out - 1 - first
+    at = np.concatenate([first + 0 * out, last])
+    there = np.concatenate([first < out, last >= _MOST_PADDING])
+    lacking = np.maximum(before - at * stride, 0) + np.maximum(at * stride - before + k - size, 0)
+    made = (there & (np.minimum(lacking, _MOST_PADDING) == lines)).sum(axis=1)
+    return np.concatenate([(out - made.sum(axis=0))[None], made])
 
 
 def _windows(columns: Columns, channels_in: Array | float, planes: Array) -> dict[str, Array]:
@@ -159,14 +158,12 @@ def _window_fetches(
     if not same.any():
         lacking = lacking[:1]
     high, wide = (clipped_windows(columns[axis], k, stride, same)[: len(lacking)] for axis in ("in_h", "in_w"))
-    made = np.zeros_like(k)
-    for rows in lacking:
-        for cells in lacking:
-            # A line that a row of the window begins is read whole, as far as there are weights.
-            width = np.minimum((k - cells) + line / element_bytes - 1, k)
-            window = np.maximum(k - rows, 0) * np.maximum(width, 0) * channel_bytes
-            touched = window + (1 + scales) * line - element_bytes
-            made += high[rows] * wide[cells] * np.where(touched > cache.size_bytes, touched / line, 0.0)
+    rows, cells = lacking[:, None, None], lacking[:, None]
+    # A line that a row of the window begins is read whole, as far as there are weights.
+    width = np.minimum((k - cells) + line / element_bytes - 1, k)
+    window = np.maximum(k - rows, 0) * np.maximum(width, 0) * channel_bytes
+    touched = window + (1 + scales) * line - element_bytes
+    made: Array = (high[:, None] * wide * np.where(touched > cache.size_bytes, touched / line, 0.0)).sum(axis=(0, 1))
     return made
 
 
