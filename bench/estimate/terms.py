@@ -6,7 +6,7 @@ line, multiply-accumulate ...) are fitted from measured points and are never neg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,7 +167,7 @@ def _window_fetches(
     return made
 
 
-def columns_of(params: list[Mapping[str, int | str]]) -> dict[str, Array]:
+def columns_of(params: Sequence[Mapping[str, int | str]]) -> dict[str, Array]:
     """Return the parameters of layers of one primitive as columns."""
     names = {name for values in params for name, value in values.items() if not isinstance(value, str)}
     made = {name: np.array([float(values.get(name, 0)) for values in params]) for name in sorted(names)}
