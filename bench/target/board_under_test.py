@@ -14,7 +14,7 @@ from pyocd.flash.loader import FlashLoader
 from bench.domain.board import Board
 from bench.errors import BenchError, BootError, FlashError, MailboxCorrupt, RunTimeout, TargetFault, VerifyError
 from bench.firmware import mailbox
-from bench.firmware.mailbox import Report, Request, State, TargetErrorCode
+from bench.firmware.mailbox import Command, Report, Request, State, TargetErrorCode
 from bench.target.fault import Fault
 from bench.target.overflow import Frame, Locator, Overflow, find, stacked_from
 from bench.target.probe_aids import diagnoses_of, time_source_of
@@ -256,6 +256,8 @@ class BoardUnderTest:
                 detail=f"command {report.word('done_sequence')} is done, expected {request.sequence}",
             )
         self._raise_target_error(report)
+        if request.command is Command.CYCLES:
+            self._check_stack()
         return report
 
     def _wait_halted(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:
@@ -303,6 +305,19 @@ class BoardUnderTest:
         )
         detail = "\n".join([fault.describe(self._locate), *self._diagnoses()])
         raise TargetFault(f"the target took a fault at {fault.where(self._locate)}", detail=detail)
+
+    def _check_stack(self) -> None:
+        """Refuse a run that used the stack to its end: not everywhere does the address space below the RAM fault on silicon."""
+        base = self._board.harness_ram.base
+        if (word := self.read_word(base)) == mailbox.STACK_PAINT:
+            return
+        overflow = self._overflow(())
+        place = "an unknown place" if overflow is None else overflow.where(self._locate)
+        raise TargetFault(
+            f"the stack was used to its end, by {place}: its lowest word, at {base:#010x}, reads {word:#010x}",
+            hint="what lies below was perhaps overwritten; put large arrays of the kernel among its tensors",
+            detail="\n".join(overflow.describe(self._locate) if overflow else []),
+        )
 
     def _overflow(self, stood: Sequence[int]) -> Overflow | None:
         """Find who overflowed the stack; it lies at the bottom of the RAM, below the mailbox (link.ld.j2)."""

@@ -16,7 +16,7 @@ from tests.end_to_end.kernels import call, load, net_cycles
 
 KERNEL = "relu_fp32_naive.c.j2"
 MARK = "/* misuse {} */"
-FIRST_OVERFLOW = 101
+FIRST_OVERFLOW, STACK_END = 101, 201
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def image(tmp_path_factory: pytest.TempPathFactory, virtual_board: BoardUnderTes
         f"    case {number}U: {misuse.statement} break; {MARK.format(number)}"
         for number, misuse in enumerate(MISUSES.values(), 1)
     ]
-    functions = ""
+    cases.append(f"    case {STACK_END}U: stack_bottom[0] = 0U; break;")
+    functions = "extern uint32_t stack_bottom[];\n"
     for number, (name, function) in enumerate(OVERFLOWS.items(), FIRST_OVERFLOW):
         functions += f"__attribute__((noipa)) {function} {MARK.format(number)}\n"
         functions += FILL.format(name, FILLING_BYTES[name]) if name in FILLING_BYTES else ""
@@ -118,6 +119,12 @@ def test_an_overflow_of_the_stack_names_the_function_that_took_too_much(
     assert "STKERR" in detail
     assert "called from: " in detail
     assert "which takes" in detail
+
+
+def test_a_stack_used_to_its_last_word_is_refused(image: Image, virtual_board: BoardUnderTest) -> None:
+    virtual_board.boot(image.mailbox_address, image.firmware.image_id, image.locate, image.frames)
+    with pytest.raises(TargetFault, match=r"used to its end, by .*: its lowest word, at 0x20000000, reads 0x00000000"):
+        call(virtual_board, image, STACK_END)
 
 
 def test_without_misuse_the_kernel_runs(image: Image, virtual_board: BoardUnderTest) -> None:
