@@ -59,11 +59,9 @@ class VirtualBoard:
         self._model = model or model_of(mcu.name.lower())
         self._log = Diagnoses(unique_id)
         bus = _Bus()
-        self._sram = allocate(mcu.ram_bytes)
-        memories = [
-            Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases),
-            Memory(mcu.ram_base, mcu.ram_bytes, True, True, self._sram, "ram"),
-        ]
+        self._rams = [Memory(base, size, True, True, allocate(size), "ram") for base, size in mcu.rams]
+        flash = Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases)
+        memories = [flash, *self._rams]
         self.cpu = Cpu(memories, mcu.mmio, bus, timing, boot_address=mcu.vector_table)
         self._time = VirtualClock(lambda: self.cpu.cycles, mcu.reset_hclk_hz)
         self._running = False
@@ -172,9 +170,11 @@ class VirtualBoard:
             self.cpu.system.pend(_HARD_FAULT)
 
     def _power_up(self) -> None:
-        # SRAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
-        self._sram[:] = random.Random(zlib.crc32(self.unique_id.encode())).randbytes(self.mcu.ram_bytes)
-        self.cpu.invalidate_code(self.mcu.ram_base, self.mcu.ram_bytes)
+        # A RAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
+        noise = random.Random(zlib.crc32(self.unique_id.encode()))
+        for ram in self._rams:
+            ram.data[:] = noise.randbytes(ram.size)
+            self.cpu.invalidate_code(ram.base, ram.size)
         self.soc.power_on_reset()
 
     # Time
