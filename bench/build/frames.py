@@ -28,11 +28,6 @@ class StackFrame:
     depths_bytes: tuple[int, ...]
     return_offset: int | None
 
-    @property
-    def size_on_stack_bytes(self) -> int:
-        """All that the function itself takes."""
-        return self.depths_bytes[-1]
-
 
 def read_frames(content: bytes) -> tuple[StackFrame, ...]:
     """Read the frames of an ELF image, sorted by address. Damaged or missing information gives none: it costs only a name in a message."""
