@@ -86,7 +86,10 @@ def main() -> None:
             with Splits(image) as splits:
                 list(procedure.runs())
             left_out = splits.cycles / CALLS
-            print(f"| {work} | {run.result.cycles:.0f} | {left_out:.0f} | {100 * left_out / run.result.cycles:.1f} |", flush=True)
+            print(
+                f"| {work} | {run.result.cycles:.0f} | {left_out:.0f} | {100 * left_out / run.result.cycles:.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
