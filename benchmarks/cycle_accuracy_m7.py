@@ -24,7 +24,7 @@ from cycle_accuracy import Outcome, Registers, compile_or_exit  # type: ignore[i
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from bench.virtual.cpu import Cpu, Memory, Region, StopReason, allocate
+from bench.virtual.cpu import CoreTiming, Cpu, Memory, Region, StopReason, allocate
 from bench.virtual.cpu.timing_m7 import CortexM7Timing
 
 DATA = Path(__file__).parent / "data" / "cortex_m7_silicon.csv"
@@ -73,9 +73,9 @@ def version(gcc: str) -> str:
 
 
 class Program:
-    """A linked program on a virtual Cortex-M7 with nothing but tightly coupled memories."""
+    """A linked program on a virtual core with nothing but memories without wait states: code in one, data in the other."""
 
-    def __init__(self, elf: Path) -> None:
+    def __init__(self, elf: Path, timing: CoreTiming | None = None, *, double_precision: bool = True) -> None:
         itcm, dtcm = allocate(TCM_BYTES), allocate(TCM_BYTES)
         self.symbols: dict[str, int] = {}
         with elf.open("rb") as file:
@@ -92,9 +92,8 @@ class Program:
             Memory(DTCM, TCM_BYTES, executable=True, writable=True, data=dtcm, kind="ram"),
         ]
         bus = Registers()
-        self.cpu = bus.cpu = Cpu(
-            memories, [Region(0xE000_0000, 0x10_0000)], bus, CortexM7Timing(), double_precision=True
-        )
+        regions = [Region(0xE000_0000, 0x10_0000)]
+        self.cpu = bus.cpu = Cpu(memories, regions, bus, timing or CortexM7Timing(), double_precision=double_precision)
         self.cpu.system.cpacr = 0xF0_0000
         self.name = elf.stem
 

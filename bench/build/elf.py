@@ -20,6 +20,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from bench.build.dwarf import LineTable
+from bench.build.frames import StackFrame, read_frames
 from bench.errors import BuildError
 
 
@@ -218,6 +219,11 @@ class ElfImage:
         return LineTable.read(
             self._content, [(s.address, s.address + s.size_bytes) for s in self.sections if s.kind is SectionKind.TEXT]
         )
+
+    @cached_property
+    def stack_frames(self) -> tuple[StackFrame, ...]:
+        """What each function takes of the stack, by the debug information; empty where there is none or it is damaged."""
+        return read_frames(self._content)
 
     @cached_property
     def _functions(self) -> tuple[Symbol, ...]:

@@ -16,6 +16,9 @@ MAX_REPEATS = 64
 CLOCK_AS_RESET = 0xFFFFFFFF
 """Clock index that leaves the clock as reset left it."""
 
+STACK_PAINT = 0xC5C5C5C5
+"""What the harness fills the free stack with before it looks how deep a call goes."""
+
 
 class State(IntEnum):
     """What the target is doing."""
@@ -134,6 +137,7 @@ def constants() -> list[tuple[str, int]]:
         ("MAILBOX_MAGIC", MAGIC),
         ("MAX_REPEATS", MAX_REPEATS),
         ("CLOCK_AS_RESET", CLOCK_AS_RESET),
+        ("STACK_PAINT", STACK_PAINT),
         *((f"STATE_{state.name}", int(state)) for state in State),
         *((f"COMMAND_{command.name}", int(command)) for command in Command),
         *((f"ERROR_{code.name}", int(code)) for code in TargetErrorCode),

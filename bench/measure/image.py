@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.build import BuildCache, BuiltImage, Toolchain, build
+from bench.build.frames import StackFrame
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
 from bench.domain.workload import Workload
@@ -42,6 +43,10 @@ class Image:
     def locate(self, address: int) -> str:
         """Return ``address`` as function, file and line."""
         return str(self.built.elf.address_to_line(address))
+
+    def frames(self) -> tuple[StackFrame, ...]:
+        """Return what the functions take of the stack."""
+        return self.built.elf.stack_frames
 
 
 def prepare(

@@ -37,7 +37,7 @@ def count_layers(under_test: BoardUnderTest, image: Image, layers: int, settings
     firmware = image.firmware
     verifier = Verifier(image.work, firmware.layout, settings.seed, reference=firmware.reference)
     under_test.flash(image.segments)
-    under_test.boot(image.mailbox_address, firmware.image_id, image.locate)
+    under_test.boot(image.mailbox_address, firmware.image_id, image.locate, image.frames)
     address = image.built.elf.symbol(SYMBOL).address
     most = CALLS * CYCLES_PER_OPERATION_MAX * firmware.operations + SETUP_CYCLES_PER_BYTE * firmware.layout.ram_bytes
     for index, clock in enumerate(image.clocks):

@@ -96,7 +96,8 @@ class Procedure:
 
     def boot(self) -> None:
         """Reset, and start the harness; that clears whatever the target was doing. Raises BootError, DebugProbeError."""
-        self._board.boot(self._image.mailbox_address, self._image.firmware.image_id, self._image.locate)
+        image = self._image
+        self._board.boot(image.mailbox_address, image.firmware.image_id, image.locate, image.frames)
 
     def attempt(self, index: int, point: Point) -> tuple[Run, BenchError | None]:
         """Measure ``point``, the image's clock ``index``, once. Returns an accepted run, or a rejected one and the error that ended it."""

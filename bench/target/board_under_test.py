@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyocd.core import exceptions
 from pyocd.core.session import Session
@@ -14,8 +14,9 @@ from pyocd.flash.loader import FlashLoader
 from bench.domain.board import Board
 from bench.errors import BenchError, BootError, FlashError, MailboxCorrupt, RunTimeout, TargetFault, VerifyError
 from bench.firmware import mailbox
-from bench.firmware.mailbox import Report, Request, State, TargetErrorCode
-from bench.target.fault import Fault, Locator, is_call, last_return_address
+from bench.firmware.mailbox import Command, Report, Request, State, TargetErrorCode
+from bench.target.fault import Fault
+from bench.target.overflow import Frame, Locator, Overflow, find, stacked_from
 from bench.target.probe_aids import diagnoses_of, time_source_of
 from bench.target.pyocd_errors import pyocd_errors
 
@@ -54,6 +55,7 @@ class BoardUnderTest:
         self._mailbox_address = 0
         self._diagnosed = 0
         self._locate: Locator = hex
+        self._frames: Callable[[], Sequence[Frame]] = tuple
         self.elapsed_s = 0.0  # how long the last attached run took, at most, by a clock that does not wrap
         self._hclk_hz = self._next_hclk_hz = self._wire_hz = float("inf")
 
@@ -107,9 +109,18 @@ class BoardUnderTest:
 
     # Running the harness
 
-    def boot(self, mailbox_address: int, image_id: tuple[int, int], locate: Locator) -> None:
-        """Reset, let the harness start, and check that it is the expected image. Raises BootError."""
-        self._mailbox_address, self._locate, self._sequence = mailbox_address, locate, 0
+    def boot(
+        self,
+        mailbox_address: int,
+        image_id: tuple[int, int],
+        locate: Locator,
+        frames: Callable[[], Sequence[Frame]] = tuple,
+    ) -> None:
+        """Reset, let the harness start, and check that it is the expected image. Raises BootError.
+
+        ``frames`` returns what its functions take of the stack; it is asked only after an overflow.
+        """
+        self._mailbox_address, self._locate, self._frames, self._sequence = mailbox_address, locate, frames, 0
         with pyocd_errors("resetting", BootError):
             self._target.reset_and_halt()
             self._target.write32(mailbox_address + mailbox.OFFSET["magic"], 0)
@@ -245,6 +256,8 @@ class BoardUnderTest:
                 detail=f"command {report.word('done_sequence')} is done, expected {request.sequence}",
             )
         self._raise_target_error(report)
+        if request.command is Command.CYCLES:
+            self._check_stack()
         return report
 
     def _wait_halted(self, timeout_s: float, what: str, error_class: type[BenchError]) -> None:
@@ -278,38 +291,44 @@ class BoardUnderTest:
     def _raise_fault(self, report: Report) -> None:
         if report.word("state") != State.FAULT:
             return
+        sp, exc_return = report.word("fault_sp"), report.word("fault_exc_return")
+        has_frame = bool(report.word("fault_frame_valid"))
         fault = Fault(
             cfsr=report.word("fault_cfsr"),
             hfsr=report.word("fault_hfsr"),
             mmfar=report.word("fault_mmfar"),
             bfar=report.word("fault_bfar"),
-            sp=report.word("fault_sp"),
-            exc_return=report.word("fault_exc_return"),
-            frame=report.words("fault_frame") if report.word("fault_frame_valid") else None,
-            last_call=None if report.word("fault_frame_valid") else self._last_call(),
+            sp=sp,
+            exc_return=exc_return,
+            frame=report.words("fault_frame") if has_frame else None,
+            overflow=None if has_frame else self._overflow(stacked_from(sp, exc_return)),
         )
-        if fault.frame:
-            where = self._locate(fault.frame[6])
-        else:
-            caller = (
-                "an unknown place"
-                if fault.last_call is None
-                else f"what is called from {self._locate(fault.last_call)}"
-            )
-            where = f"{caller}: stack overflow, SP {fault.sp:#010x}"
         detail = "\n".join([fault.describe(self._locate), *self._diagnoses()])
-        raise TargetFault(f"the target took a fault at {where}", detail=detail)
+        raise TargetFault(f"the target took a fault at {fault.where(self._locate)}", detail=detail)
 
-    def _last_call(self) -> int | None:
-        """Return the innermost call that the stack shows; it lies at the bottom of the RAM, below the mailbox (link.ld.j2)."""
+    def _check_stack(self) -> None:
+        """Refuse a run that used the stack to its end: not everywhere does the address space below the RAM fault on silicon."""
+        base = self._board.harness_ram.base
+        if (word := self.read_word(base)) == mailbox.STACK_PAINT:
+            return
+        overflow = self._overflow(())
+        place = "an unknown place" if overflow is None else overflow.where(self._locate)
+        raise TargetFault(
+            f"the stack was used to its end, by {place}: its lowest word, at {base:#010x}, reads {word:#010x}",
+            hint="what lies below was perhaps overwritten; put large arrays of the kernel among its tensors",
+            detail="\n".join(overflow.describe(self._locate) if overflow else []),
+        )
+
+    def _overflow(self, stood: Sequence[int]) -> Overflow | None:
+        """Find who overflowed the stack; it lies at the bottom of the RAM, below the mailbox (link.ld.j2)."""
         base, flash = self._board.harness_ram.base, self._board.flash
 
-        def is_call_before(address: int) -> bool:
-            inside = flash.base + 4 <= address <= flash.base + flash.size_bytes
-            return inside and is_call(self.read(address - 4, 4))
+        def read_code(address: int, size: int) -> bytes:
+            inside = flash.base <= address and address + size <= flash.base + flash.size_bytes
+            return self.read(address, size) if inside else b""
 
-        with pyocd_errors("reading the stack"):
-            return last_return_address(self.read(base, self._mailbox_address - base), is_call_before)
+        stack = self.read(base, self._mailbox_address - base)
+        return find(stack, base, stood, read_code, self._frames())
 
     def _raise_target_error(self, report: Report) -> None:
         code = report.word("error")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from bench.target.overflow import Locator, Overflow
 
 _CFSR = {
     0: "IACCVIOL: instruction fetch from a place that must not execute",
@@ -31,9 +32,6 @@ _HFSR = {
 }
 _MMARVALID, _BFARVALID = 1 << 7, 1 << 15
 
-Locator = Callable[[int], str]
-"""Turns a code address into text: the address, function, file and line."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -46,14 +44,21 @@ class Fault:
     sp: int
     exc_return: int
     frame: tuple[int, ...] | None
-    last_call: int | None = None
-    """Return address of the innermost call that the stack still shows, where there is no frame."""
+    overflow: Overflow | None = None
+    """Who overflowed the stack, as far as it still shows, where there is no frame."""
 
     def causes(self) -> list[str]:
         """Return each set status bit by name and meaning."""
         return [text for bit, text in _CFSR.items() if self.cfsr >> bit & 1] + [
             text for bit, text in _HFSR.items() if self.hfsr >> bit & 1
         ]
+
+    def where(self, locate: Locator) -> str:
+        """Return the place, function and line, in one line."""
+        if self.frame is not None:
+            return locate(self.frame[6])
+        place = "an unknown place" if self.overflow is None else self.overflow.where(locate)
+        return f"{place}: stack overflow, SP {self.sp:#010x}"
 
     def describe(self, locate: Locator) -> str:
         """Return the decoded fault, one fact a line; ``locate`` names code addresses."""
@@ -67,26 +72,7 @@ class Fault:
             lines += [f"at:      {locate(pc)}", f"from:    {locate(lr)}"]
         else:
             lines.append(f"no exception frame: the stack pointer {self.sp:#010x} had left the stack (overflow)")
-            if self.last_call is not None:
-                lines.append(f"called from: {locate(self.last_call)}")
+            if self.overflow is not None:
+                lines += self.overflow.describe(locate)
         lines.append(f"CFSR {self.cfsr:#010x}  HFSR {self.hfsr:#010x}  EXC_RETURN {self.exc_return:#010x}")
         return "\n".join(lines)
-
-
-def last_return_address(stack: bytes, is_call_before: Callable[[int], bool]) -> int | None:
-    """Return the address of the call nearest to the end of ``stack`` (its lowest word first) that a word in it returns to; None: there is none.
-
-    When the stack has overflowed, the core cannot push the frame that says where it was: the faulting instruction is lost. What was pushed
-    before is still there. A word is taken for a return address where its Thumb bit is set and ``is_call_before`` it there is a call.
-    """
-    for offset in range(0, len(stack) - 3, 4):
-        word = int.from_bytes(stack[offset : offset + 4], "little")
-        if word & 1 and is_call_before(word & ~1):
-            return (word & ~1) - 2  # inside the call, which is what the debug information is asked for
-    return None
-
-
-def is_call(code: bytes) -> bool:
-    """Tell whether ``code``, the four bytes before an address, end in a call: BL, or BLX of a register (ARM DDI 0403E.e A7.7.18, A7.7.19)."""
-    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little")
-    return (first & 0xF800 == 0xF000 and second & 0xD000 == 0xD000) or second & 0xFF87 == 0x4780

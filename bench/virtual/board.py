@@ -11,13 +11,14 @@ from collections.abc import Callable
 from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import AccessFault, CoreTiming, Cpu, Memory, StopReason, allocate
 from bench.virtual.faults import Fault, Injector
+from bench.virtual.ledger import Ledger
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
 from bench.virtual.soc.identity import DBG_LOW_POWER
 from bench.virtual.soc.rcc import Rcc
 from bench.virtual.soc.soc import Soc
 from bench.virtual.soc.stm32f446 import Stm32F446
-from bench.virtual.supply import TYPICAL, Activity, CurrentModel, Mix, OperatingState, model_of
+from bench.virtual.supply import Activity, CurrentModel, OperatingState, model_of
 from bench.virtual.timeline import Timeline
 
 _SLICE_S = 5e-3
@@ -56,14 +57,11 @@ class VirtualBoard:
         self.trigger_pin = trigger_pin
         self.vdd_v = vdd_v
         self._lock = threading.RLock()
-        self._model = model or model_of(mcu.name.lower())
         self._log = Diagnoses(unique_id)
         bus = _Bus()
-        self._sram = allocate(mcu.ram_bytes)
-        memories = [
-            Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases),
-            Memory(mcu.ram_base, mcu.ram_bytes, True, True, self._sram, "ram"),
-        ]
+        self._rams = [Memory(base, size, True, True, allocate(size), "ram") for base, size in mcu.rams]
+        flash = Memory(mcu.flash_base, mcu.flash_bytes, True, False, flash_data, "flash", aliases=mcu.flash_aliases)
+        memories = [flash, *self._rams]
         self.cpu = Cpu(memories, mcu.mmio, bus, timing, boot_address=mcu.vector_table)
         self._time = VirtualClock(lambda: self.cpu.cycles, mcu.reset_hclk_hz)
         self._running = False
@@ -72,10 +70,7 @@ class VirtualBoard:
         self._reset_held = False
         self._port_powered = False
         self._activity = Activity.RESET
-        self._timeline = Timeline()
-        self._accounted_s = 0.0
-        self._accounted_work = self.cpu.activity
-        self._span_state: OperatingState | None = None
+        self._ledger = Ledger(model or model_of(mcu.name.lower()), self.cpu)
         self.injector: Injector | None = None
         self.soc = bus.soc = chip(
             self.cpu,
@@ -110,7 +105,7 @@ class VirtualBoard:
         """The record of current and pins, complete up to ``time_s``."""
         with self._lock:
             self._account()
-            return self._timeline
+            return self._ledger.timeline
 
     @property
     def diagnoses(self) -> list[str]:
@@ -172,9 +167,11 @@ class VirtualBoard:
             self.cpu.system.pend(_HARD_FAULT)
 
     def _power_up(self) -> None:
-        # SRAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
-        self._sram[:] = random.Random(zlib.crc32(self.unique_id.encode())).randbytes(self.mcu.ram_bytes)
-        self.cpu.invalidate_code(self.mcu.ram_base, self.mcu.ram_bytes)
+        # A RAM powers up with some pattern; a fixed one, so that two runs are alike and nobody relies on zeros.
+        noise = random.Random(zlib.crc32(self.unique_id.encode()))
+        for ram in self._rams:
+            ram.data[:] = noise.randbytes(ram.size)
+            self.cpu.invalidate_code(ram.base, ram.size)
         self.soc.power_on_reset()
 
     # Time
@@ -279,7 +276,7 @@ class VirtualBoard:
         if activity is not self._activity:
             self._account()
             self._activity = activity
-            self._span_state = self.state
+            self._ledger.state = self.state
 
     def _state_changed(self) -> None:
         """Something that the current depends on may have changed."""
@@ -292,28 +289,16 @@ class VirtualBoard:
             self._activity = Activity.HALTED
         else:
             self._activity = Activity.SLEEP if self.cpu.sleeping else Activity.RUN
-        self._span_state = self.state
+        self._ledger.state = self.state
         if self.injector is not None and self._powered:
             self.injector.clock_changed(self._time.set_hclk)
 
     def _account(self) -> None:
-        """Book the span since the last account: its state did not change, and the core's counters say what it did."""
-        now_s = self.time_s
-        if now_s <= self._accounted_s:
-            return
-        mix = TYPICAL
-        if self.cpu.cycles > self._accounted_work.cycles:
-            work = self.cpu.activity
-            mix = Mix.of(work - self._accounted_work)
-            self._accounted_work = work
-        current_a = 0.0 if self._span_state is None else self._model.current_a(self._span_state, mix)
-        if self.injector is not None:
-            current_a *= self.injector.current_factor
-        self._timeline.append(self._accounted_s, now_s, current_a)
-        self._accounted_s = now_s
+        """Book the current up to now: what it depends on is about to change, or somebody wants to know it."""
+        self._ledger.book(self.time_s, self.injector.current_factor if self.injector is not None else 1.0)
 
     def _pin_changed(self, pin: str, level: bool) -> None:
-        self._timeline.add_level(pin, self.time_s, level)
+        self._ledger.timeline.add_level(pin, self.time_s, level)
         if self.injector is not None and level and pin == self.trigger_pin:
             self._account()
             self.injector.triggered()

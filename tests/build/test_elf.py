@@ -137,6 +137,18 @@ def test_kernel_share_is_its_unit(image: BuiltImage) -> None:
     assert elf.function_share_bytes("reset_handler") == elf.symbol("reset_handler").size_bytes
 
 
+def test_every_function_has_its_place_on_the_stack(image: BuiltImage) -> None:
+    elf = image.elf
+    frames = {frame.address: frame for frame in elf.stack_frames}
+    assert {elf.symbol(name).address for name in ("kernel", "helper", "main")} <= set(frames)
+    for frame in frames.values():
+        assert frame.depths_bytes[0] == 0
+        assert list(frame.depths_bytes) == sorted(set(frame.depths_bytes))
+        assert all(depth % 4 == 0 for depth in frame.depths_bytes)
+        assert frame.return_offset is None or -frame.depths_bytes[-1] <= frame.return_offset < 0
+    assert frames[elf.symbol("main").address].size_bytes == elf.symbol("main").size_bytes
+
+
 def test_digest_is_of_the_loaded_bytes_alone(
     tree: SourceTree, toolchain: Toolchain, image: BuiltImage, tmp_path: Path
 ) -> None:
@@ -157,6 +169,7 @@ def test_without_debug_information(image: BuiltImage, tmp_path: Path) -> None:
     assert str(elf.address_to_line(main.address)) == f"{main.address:#010x} in main+0x0"
     assert elf.function_share_bytes("kernel") == elf.symbol("kernel").size_bytes
     assert elf.unit_functions("kernel.c") == ()
+    assert elf.stack_frames == ()
     stripped = tmp_path / "stripped.elf"
     binutils("objcopy", "--strip-all", image.elf_path, stripped)
     assert ElfImage.from_path(stripped).symbols == ()

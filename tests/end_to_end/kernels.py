@@ -41,7 +41,7 @@ def start(board: BoardUnderTest, image: Image, segments: Mapping[int, bytes]) ->
     for address, data in segments.items():
         virtual.cpu.write_memory(address, data)
     assert board.flash(segments) == 0
-    board.boot(image.mailbox_address, image.firmware.image_id, image.locate)
+    board.boot(image.mailbox_address, image.firmware.image_id, image.locate, image.frames)
 
 
 def call(board: BoardUnderTest, image: Image, seed: int, pattern: int = PATTERN_RANDOM) -> tuple[Report, bytes]:

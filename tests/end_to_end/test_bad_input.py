@@ -141,7 +141,13 @@ def test_a_target_that_never_stops(workplace: Workplace) -> None:
         ("    volatile int one = 1, zero = 0; args->output[0] = (float)(one / zero);", ("DIVBYZERO", "kernel.c:5")),
         (
             "    volatile char big[20000]; big[0] = 1; args->output[0] = big[0];",
-            ("stack overflow", "STKERR", "called from", "at main.c:"),
+            (
+                "stack overflow",
+                "STKERR",
+                "in kernel+0x0 at kernel.c:",
+                "which takes 20000 bytes of stack",
+                "called from",
+            ),
         ),
     ],
     ids=["unmapped write", "undefined instruction", "flash write", "division by zero", "stack overflow"],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.domain.primitives import PRIMITIVES, published_set, workload
 from bench.domain.workload import DType, Workload
 from bench.firmware import generator
-from bench.firmware.golden import div, exp, golden, hard_swish, mul, residual_add, sigmoid, softmax, tanh
+from bench.firmware.golden import div, exp, golden, hard_swish, mul, sigmoid, softmax, tanh
 from bench.firmware.golden.convolution import planar
 from bench.firmware.golden.elementwise import NARROW, SUM, WIDE, A, B, Quantization, affine
 from bench.firmware.quantization import INPUT_ZERO_POINT, OUTPUT_ZERO_POINT, multiply_by_quantized_multiplier
@@ -146,10 +146,10 @@ def softmax_layer(work: Workload, tensors: Tensors) -> Any:
 
 def addition(work: Workload, tensors: Tensors) -> Any:
     inputs = [
-        Quantized(residual_add.SCALES[0], INPUT_ZERO_POINT, tensors["input"]),
-        Quantized(residual_add.SCALES[1], residual_add.OTHER_ZERO_POINT, tensors["other"]),
+        Quantized(A.scale, INPUT_ZERO_POINT, tensors["input"]),
+        Quantized(B.scale, B.zero_point, tensors["other"]),
     ]
-    output = Quantized(residual_add.OUTPUT_SCALE, OUTPUT_ZERO_POINT, shape=tensors["input"].shape)
+    output = Quantized(SUM.scale, OUTPUT_ZERO_POINT, shape=tensors["input"].shape)
     return run("ADD", inputs, output, schema.AddOptionsT())
 
 

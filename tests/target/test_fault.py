@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.target.fault import Fault, is_call, last_return_address
+from bench.target.fault import Fault
+from bench.target.overflow import Overflow
 
 FRAME = (1, 2, 3, 4, 5, 0x0800_0101, 0x0800_0200, 0x0100_0000)
 
@@ -52,28 +53,11 @@ def test_no_status_bit_at_all_is_said() -> None:
     assert fault(0, hfsr=0).describe(locate).startswith("no fault status bit")
 
 
-def test_the_innermost_call_is_found_on_a_stack_that_overflowed() -> None:
-    calls = {0x0800_0100, 0x0800_0200}
-    words = [0xC5C5C5C5, 0x0800_0101 - 2, 0x2000_0001, 0x0800_0201, 0x0800_0101]
-    stack = b"".join(word.to_bytes(4, "little") for word in words)
-    assert last_return_address(stack, calls.__contains__) == 0x0800_01FE
-    assert last_return_address(stack[:12], calls.__contains__) is None
-
-
-@pytest.mark.parametrize(
-    ("code", "is_one"),
-    [
-        ("00f012f8", True),  # bl
-        ("00bf9847", True),  # nop; blx r3
-        ("00bf7047", False),  # nop; bx lr
-        ("00f012b8", False),  # b.w
-        ("00bf00bf", False),
-    ],
-)
-def test_calls_are_told_from_jumps(code: str, is_one: bool) -> None:
-    assert is_call(bytes.fromhex(code)) == is_one
-
-
-def test_a_lost_frame_names_the_call() -> None:
-    lost = Fault(1 << 12, 1 << 30, 0, 0, 0x1FFF_FFE0, 0xFFFF_FFF9, None, last_call=0x0800_0101)
-    assert "called from: caller at main.c:3" in lost.describe(locate).splitlines()
+def test_a_lost_frame_names_the_function_and_the_call() -> None:
+    overflow = Overflow(0x0800_0101, 0x0800_0200, 48, exactly=True)
+    lost = Fault(1 << 12, 1 << 30, 0, 0, 0x1FFF_FFE0, 0xFFFF_FFF9, None, overflow)
+    lines = lost.describe(locate).splitlines()
+    assert "in:      kernel at kernel.c:7, which takes 48 bytes of stack" in lines
+    assert "called from: caller at main.c:3" in lines
+    assert lost.where(locate) == "kernel at kernel.c:7: stack overflow, SP 0x1fffffe0"
+    assert fault(1 << 12, frame=None).where(locate) == "an unknown place: stack overflow, SP 0x1fffffe0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from bench.virtual.board import VirtualBoard
 from bench.virtual.cpu import AccessFault
 from bench.virtual.cpu.timing_m4 import CortexM4Timing
 from bench.virtual.soc import flash
-from bench.virtual.supply import Activity
+from bench.virtual.supply import Activity, model_of
 from tests.virtual.firmware import compile_firmware, image, symbol
 
 DHCSR, DCRSR, DCRDR, DEMCR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC
@@ -146,7 +147,8 @@ def test_timer_wakes_wfi_and_sleep_draws_less(boot: Boot) -> None:
     assert (rise.rising, fall.rising) == (True, False)
     assert fall.time_s - rise.time_s == pytest.approx(10e-3, abs=20e-6)
     mean_a = board.timeline.charge_c(rise.time_s, fall.time_s) / (fall.time_s - rise.time_s)
-    assert mean_a < 5e-3 < board._model.current_a(board.state) + 5e-3
+    running_a = model_of("stm32f446").current_a(replace(board.state, activity=Activity.RUN))
+    assert 0 < mean_a < 0.5 * running_a
     assert board.cpu.cycles < 16_000, "asleep most of the time"
 
 

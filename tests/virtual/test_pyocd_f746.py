@@ -34,6 +34,22 @@ int main(void) {
 }
 """
 
+IN_ITCM = """
+#define ITCM ((volatile uint32_t *)0x100)
+__attribute__((noipa)) uint32_t loop(uint32_t n) { uint32_t x = 1; while (n--) { x = x * 3 + 1; __asm volatile("" : "+r"(x)); } return x; }
+volatile uint32_t from_flash, from_itcm;
+int main(void) {
+  for (uint32_t i = 0; i < 16; i++) ITCM[i] = ((volatile uint32_t *)((uint32_t)loop & ~1u))[i];
+  __asm volatile("dsb; isb");
+  REG(0x40023C00) = 5;
+  REG(0xE000EDFC) |= 1u << 24; REG(0xE0001FB0) = 0xC5ACCE55u; REG(0xE0001000) |= 1;
+  uint32_t (*volatile copy)(uint32_t) = (uint32_t (*)(uint32_t))0x101;
+  uint32_t begin = REG(0xE0001004), a = copy(1000), between = REG(0xE0001004), b = loop(1000), end = REG(0xE0001004);
+  from_itcm = between - begin; from_flash = a == b ? end - between : 0;
+  return 0;
+}
+"""
+
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
@@ -97,4 +113,20 @@ def test_the_debugger_sees_cached_ram_once_it_was_cleaned(session: Session, tmp_
         seen.append(target.read32(0x20010000))
         target.write_core_register("pc", target.read_core_register("pc") + 2)
     assert seen == [1, 2]
+    assert board.diagnoses == []
+
+
+def test_code_in_the_itcm_ram_does_not_wait_for_the_flash(session: Session, tmp_path: Path) -> None:
+    target, board = parts(session)
+    elf = compile_firmware(tmp_path, IN_ITCM)
+    FileProgrammer(session).program(str(elf), file_format="elf")
+    target.reset_and_halt()
+    target.resume()
+    board.advance(10e-3)
+    assert target.is_halted()
+    code = target.read_memory_block8(symbol(elf, "loop") & ~1, 16)
+    assert target.read_memory_block8(0x100, 16) == code, "a debugger reaches it too"
+    from_itcm, from_flash = (target.read32(symbol(elf, name)) for name in ("from_itcm", "from_flash"))
+    assert 1000 < from_itcm < 5000
+    assert from_flash > 1.5 * from_itcm, "caches off, five wait states"
     assert board.diagnoses == []

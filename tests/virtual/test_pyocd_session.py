@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from bench.target.stm32 import register_targets
 from bench.virtual import world
 from bench.virtual.board import VirtualBoard
 from bench.virtual.probe import VirtualProbe
+from bench.virtual.supply import model_of
 from tests.virtual.firmware import compile_firmware, image, symbol
 
 UID = "virtual-nucleo_f446ze"
@@ -146,7 +148,7 @@ def test_detaching_is_seen_by_the_board(session: Session, tmp_path: Path) -> Non
     elf = flash(session, tmp_path)
     target.reset_and_halt()
     target.write32(0xE0042004, 7)
-    attached_a = board._model.current_a(board.state)
+    attached = board.state
     assert board.debug_attached
     assert board.state.low_power_debug
     target.write32(0xE0042004, 0)
@@ -155,10 +157,11 @@ def test_detaching_is_seen_by_the_board(session: Session, tmp_path: Path) -> Non
     target.dp.power_down_debug()
     assert not board.debug_attached
     assert not board.state.low_power_debug
+    model, alone = model_of("stm32f446"), replace(board.state, activity=attached.activity)
+    assert model.current_a(alone) < model.current_a(replace(alone, low_power_debug=True)) < model.current_a(attached)
     board.advance(1e-3)
     with pytest.raises(exceptions.TransferError):
         target.read32(symbol(elf, "count"))
-    assert attached_a > 0
     target.dp.power_up_debug()
     count = target.read32(symbol(elf, "count"))
     assert count > 10, "it ran, and was not reset by attaching again"

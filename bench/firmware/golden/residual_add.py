@@ -14,11 +14,6 @@ from bench.firmware.golden.elementwise import SUM, A, B, exact, rescaled_terms, 
 from bench.firmware.layout import Element, KernelLayout, Role, Tensor
 from bench.firmware.quantization import requantize
 
-SCALES = (A.scale, B.scale)
-"""Of the two inputs: different, as those of a block's input and of its last convolution are."""
-OTHER_ZERO_POINT = B.zero_point
-OUTPUT_SCALE = SUM.scale
-
 _INTEGERS = sum_integers(A, B, SUM)
 _PREFIXES = {"a": "input", "b": "other"}
 

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from bench.virtual.soc.context import Diagnoses, Time
+from bench.virtual.soc.flash_interface import ARRAY_BASE, LOCK, FlashAccess, FlashArray, FlashInterface
 from bench.virtual.soc.registers import Peripheral, Register
 
 BASE = 0x40023C00
-ARRAY_BASE = 0x08000000
 KIB = 1024
 SECTORS = (*(16 * KIB,) * 4, 64 * KIB, *(128 * KIB,) * 3)
 SIZE = sum(SECTORS)
 
-_KEYS = (0x45670123, 0xCDEF89AB)
-_PG, _SER, _MER, _STRT, _LOCK = 1 << 0, 1 << 1, 1 << 2, 1 << 16, 1 << 31
-_EOP, _PGAERR, _PGPERR, _PGSERR, _BSY = 1 << 0, 1 << 5, 1 << 6, 1 << 7, 1 << 16
-_SR_CLEARED_BY_ONE = 0x1F3
+_PG, _SER, _MER, _STRT = 1 << 0, 1 << 1, 1 << 2, 1 << 16
+_PGAERR, _PGPERR, _PGSERR = 1 << 5, 1 << 6, 1 << 7
 _OPTCR = 0x0FFFAAED
 
 PROGRAM_S = 16e-6
@@ -61,54 +59,26 @@ F446 = FlashGeometry("STM32F446xE", SECTORS, _ERASE_S)
 _LOWEST_V = {0: 1.7, 1: 2.1, 2: 2.7}
 
 
-class FlashArray(Protocol):
-    """The bytes of the flash, at ``ARRAY_BASE``; a write makes the core forget translated code."""
-
-    def read_memory(self, address: int, size: int) -> bytes:
-        """Return bytes."""
-        ...
-
-    def write_memory(self, address: int, data: bytes) -> None:
-        """Replace bytes."""
-        ...
-
-
-class FlashAccess(Protocol):
-    """The core's side of the flash access time."""
-
-    def set_flash_access(self, wait_states: int, icache: bool, dcache: bool, prefetch: bool) -> None:
-        """Set wait states, caches, prefetch."""
-        ...
-
-    def flush_flash_caches(self, instruction: bool, data: bool) -> None:
-        """Empty caches."""
-        ...
-
-
 def sector_span(number: int) -> tuple[int, int]:
     """Return (address, size in bytes) of a sector of the STM32F446xE. Raises IndexError for a number outside 0-7."""
     return F446.sector_span(number)
 
 
-class FlashController:
-    """FLASH. ``access_changed`` is called after a write of ACR; it may raise AccessFault when a clock limit is broken."""
+class FlashController(FlashInterface):
+    """See `FlashInterface`; erase by sector, programming by the parallelism in CR.PSIZE."""
 
+    reset_acr: ClassVar[int] = 0
+    reset_cr: ClassVar[int] = LOCK
+    sr_cleared_by_one: ClassVar[int] = 0x1F3
+    unlock_section: ClassVar[str] = "3.5.1"
+    option_section: ClassVar[str] = "3.6"
+    acr_section: ClassVar[str] = "3.8.1"
     geometry: ClassVar[FlashGeometry] = F446
 
     def __init__(self, time: Time, diagnoses: Diagnoses, array: FlashArray, access: FlashAccess, vdd_v: Callable[[], float],
                  access_changed: Callable[[], None]) -> None:  # fmt: skip
-        self._time = time
-        self._diagnoses = diagnoses
-        self._array = array
-        self._access = access
+        super().__init__(time, diagnoses, array, access, access_changed)
         self._vdd_v = vdd_v
-        self._access_changed = access_changed
-        self._busy_until_s = 0.0
-        self._keys_seen = 0
-        self._locked_for_good = False
-        self._acr = Register("ACR", 0, on_write=self._write_acr)
-        self._sr = Register("SR", 0, on_read=self._read_sr, on_write=lambda old, new: old & ~(new & _SR_CLEARED_BY_ONE))
-        self._cr = Register("CR", _LOCK, on_write=self._write_cr)
         self.peripheral = Peripheral(
             "FLASH", BASE,
             [(0x00, self._acr), (0x04, Register("KEYR", 0, on_write=self._write_key)),
@@ -117,75 +87,12 @@ class FlashController:
             narrow=False,
         )  # fmt: skip
 
-    def reset(self) -> None:
-        """System reset: no wait states, caches off, locked; an operation under way is aborted."""
-        self.peripheral.reset()
-        self._busy_until_s = 0.0
-        self._keys_seen = 0
-        self._locked_for_good = False
-        self._access.set_flash_access(0, False, False, False)
-
-    @property
-    def wait_states(self) -> int:
-        """ACR.LATENCY."""
-        return self._acr.value & 15
-
-    @property
-    def prefetch(self) -> bool:
-        """ACR.PRFTEN."""
-        return bool(self._acr.value & 1 << 8)
-
-    @property
-    def caches(self) -> tuple[bool, bool]:
-        """ACR.ICEN, ACR.DCEN."""
-        return bool(self._acr.value & 1 << 9), bool(self._acr.value & 1 << 10)
-
-    @property
-    def busy(self) -> bool:
-        """Whether an erase or programming operation is under way."""
-        return self._time.now_s < self._busy_until_s
+    def _cite(self, section: str) -> str:
+        return f"(RM0390 {section})"
 
     def _write_acr(self, old: int, new: int) -> int:
-        for enable, reset, name in ((1 << 9, 1 << 11, "IC"), (1 << 10, 1 << 12, "DC")):
-            if new & reset and (old | new) & enable:
-                self._diagnoses.refuse(
-                    f"FLASH_ACR.{name}RST set while {name}EN is set; a cache is reset only while it is off (RM0390 3.8.1)"
-                )
-        if new & 3 << 11:
-            self._access.flush_flash_caches(bool(new & 1 << 11), bool(new & 1 << 12))
-        self._acr.value = new & 0x1F0F
-        self._access.set_flash_access(self.wait_states, *self.caches, self.prefetch)
-        self._access_changed()
-        return self._acr.value
-
-    def _write_key(self, _: int, new: int) -> int:
-        if not self._cr.value & _LOCK:
-            return 0
-        if self._locked_for_good or new != _KEYS[self._keys_seen]:
-            self._locked_for_good = True
-            self._diagnoses.refuse(
-                f"wrong key {new:#010x} written to FLASH_KEYR; FLASH_CR stays locked until the next reset (RM0390 3.5.1)"
-            )
-        self._keys_seen += 1
-        if self._keys_seen == len(_KEYS):
-            self._keys_seen = 0
-            self._cr.value &= ~_LOCK
-        return 0
-
-    def _write_option(self, *_: int) -> int:
-        self._diagnoses.refuse(
-            "option bytes are not modelled; FLASH_OPTKEYR and FLASH_OPTCR cannot be written (RM0390 3.6)"
-        )
-
-    def _read_sr(self, stored: int) -> int:
-        if not self.busy:
-            return stored
-        # Whoever looks waits (seconds, in a loop of six instructions): time jumps to the end, and the next look finds the operation done.
-        self._time.skip(self._busy_until_s - self._time.now_s)
-        return stored | _BSY
-
-    def _begin(self, seconds: float) -> None:
-        self._busy_until_s = self._time.now_s + seconds
+        self._refuse_cache_reset(old, new)
+        return self._set_acr(new & 0x1F0F)
 
     def _parallelism(self) -> int:
         psize = self._cr.value >> 8 & 3
@@ -197,14 +104,7 @@ class FlashController:
         return psize
 
     def _write_cr(self, old: int, new: int) -> int:
-        if old & _LOCK:
-            self._diagnoses.refuse(
-                "FLASH_CR written while it is locked; write the two keys to FLASH_KEYR first (RM0390 3.5.1)"
-            )
-        if self.busy:
-            self._diagnoses.refuse(
-                "FLASH_CR written while an operation is under way; wait for FLASH_SR.BSY to clear (RM0390 3.5.3)"
-            )
+        self._refuse_control(old, "3.5.3")
         self._cr.value = new & 0x8300037F
         if new & _STRT:
             self._erase(new)
@@ -234,13 +134,10 @@ class FlashController:
 
     def program(self, address: int, size: int, value: int) -> None:
         """A store of the core (or the debugger) into the flash array: bits can only be cleared. Raises AccessFault when not set up for it."""
-        if self.busy:
-            self._time.skip(
-                self._busy_until_s - self._time.now_s
-            )  # the bus stalls until the operation ends (RM0390 3.5)
+        self._wait()
         if not self._cr.value & _PG:
             self._sr.value |= _PGSERR
-            state = "locked" if self._cr.value & _LOCK else "unlocked, PG not set"
+            state = "locked" if self._cr.value & LOCK else "unlocked, PG not set"
             self._diagnoses.refuse(f"store into flash at {address:#010x} while FLASH_CR is {state} (RM0390 3.5.4)")
         psize = self._parallelism()
         if address % size:

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bench.virtual.soc.context import Diagnoses, Time
-from bench.virtual.soc.flash import FlashAccess, FlashArray
+from bench.virtual.soc.flash_interface import ARRAY_BASE, LOCK, FlashAccess, FlashArray, FlashInterface
 from bench.virtual.soc.registers import Peripheral, Register
 
 BASE = 0x40022000
-ARRAY_BASE = 0x08000000
 
-_KEYS = (0x45670123, 0xCDEF89AB)
 _PG, _PER, _MER1, _BKER, _MER2, _STRT, _FSTPG = 1 << 0, 1 << 1, 1 << 2, 1 << 11, 1 << 15, 1 << 16, 1 << 18
 _OPT = 1 << 17 | 1 << 27
-_OPTLOCK, _LOCK = 1 << 30, 1 << 31
+_OPTLOCK = 1 << 30
 _CR_STORED = 0x078D8FFF & ~(1 << 12 | 1 << 13 | 1 << 14)
-_EOP, _OPERR, _PROGERR, _WRPERR, _PGAERR, _SIZERR, _PGSERR = 1 << 0, 1 << 1, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
-_SR_CLEARED_BY_ONE = 0xC3FB
+_PROGERR, _WRPERR, _PGAERR, _SIZERR, _PGSERR = 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
 _BLOCKING = _PROGERR | _WRPERR | _PGAERR | _SIZERR | 3 << 8
-_BSY = 1 << 16
 _LATENCY = {"RM0351": 7, "RM0432": 15}
 
 PROGRAM_S = 81.69e-6
@@ -52,24 +49,21 @@ class Geometry:
         return 2 * self.bank_bytes
 
 
-class FlashController:
-    """FLASH. ``access_changed`` is called after a write of ACR; it may raise AccessFault when a clock limit is broken."""
+class FlashController(FlashInterface):
+    """See `FlashInterface`; erase by page in two banks, programming by double words."""
+
+    reset_acr: ClassVar[int] = 0x600
+    reset_cr: ClassVar[int] = LOCK | _OPTLOCK
+    sr_cleared_by_one: ClassVar[int] = 0xC3FB
+    unlock_section: ClassVar[str] = "3.3.5"
+    option_section: ClassVar[str] = "3.4"
+    acr_section: ClassVar[str] = "3.7.1"
 
     def __init__(self, time: Time, diagnoses: Diagnoses, array: FlashArray, access: FlashAccess, geometry: Geometry,
                  access_changed: Callable[[], None]) -> None:  # fmt: skip
-        self._time = time
-        self._diagnoses = diagnoses
-        self._array = array
-        self._access = access
+        super().__init__(time, diagnoses, array, access, access_changed)
         self._geometry = geometry
-        self._access_changed = access_changed
-        self._busy_until_s = 0.0
-        self._keys_seen = 0
-        self._locked_for_good = False
         self._first_word: tuple[int, int] | None = None
-        self._acr = Register("ACR", 0x600, on_write=self._write_acr)
-        self._sr = Register("SR", 0, on_read=self._read_sr, on_write=lambda old, new: old & ~(new & _SR_CLEARED_BY_ONE))
-        self._cr = Register("CR", _LOCK | _OPTLOCK, on_write=self._write_cr)
         self.peripheral = Peripheral(
             "FLASH", BASE,
             [(0x00, self._acr), (0x08, Register("KEYR", 0, on_write=self._write_key)),
@@ -79,33 +73,9 @@ class FlashController:
         )  # fmt: skip
 
     def reset(self) -> None:
-        """System reset: no wait states, caches on, prefetch off, locked; an operation under way is aborted."""
-        self.peripheral.reset()
-        self._busy_until_s = 0.0
-        self._keys_seen = 0
-        self._locked_for_good = False
+        """See `FlashInterface.reset`."""
+        super().reset()
         self._first_word = None
-        self._access.set_flash_access(0, True, True, False)
-
-    @property
-    def wait_states(self) -> int:
-        """ACR.LATENCY."""
-        return self._acr.value & 15
-
-    @property
-    def prefetch(self) -> bool:
-        """ACR.PRFTEN."""
-        return bool(self._acr.value & 1 << 8)
-
-    @property
-    def caches(self) -> tuple[bool, bool]:
-        """ACR.ICEN, ACR.DCEN."""
-        return bool(self._acr.value & 1 << 9), bool(self._acr.value & 1 << 10)
-
-    @property
-    def busy(self) -> bool:
-        """Whether an erase or programming operation is under way."""
-        return self._time.now_s < self._busy_until_s
 
     def page_span(self, bank: int, number: int) -> tuple[int, int]:
         """Return (address, size in bytes) of a page of bank 0 or 1. Raises IndexError."""
@@ -119,66 +89,21 @@ class FlashController:
     def _cite(self, section: str) -> str:
         return f"({self._geometry.manual} {section})"
 
-    # Access control and locks
-
     def _write_acr(self, old: int, new: int) -> int:
-        for enable, reset, name in ((1 << 9, 1 << 11, "IC"), (1 << 10, 1 << 12, "DC")):
-            if new & reset and (old | new) & enable:
-                self._diagnoses.refuse(
-                    f"FLASH_ACR.{name}RST set while {name}EN is set; a cache is reset only while it is off {self._cite('3.7.1')}"
-                )
+        self._refuse_cache_reset(old, new)
         if new & 3 << 13:
             self._diagnoses.refuse(f"FLASH_ACR: powering the flash down is not modelled {self._cite('3.7.1')}")
-        if new & 3 << 11:
-            self._access.flush_flash_caches(bool(new & 1 << 11), bool(new & 1 << 12))
-        self._acr.value = new & (0x1F00 | _LATENCY[self._geometry.manual])
-        self._access.set_flash_access(self.wait_states, *self.caches, self.prefetch)
-        self._access_changed()
-        return self._acr.value
-
-    def _write_key(self, _: int, new: int) -> int:
-        if not self._cr.value & _LOCK:
-            return 0
-        if self._locked_for_good or new != _KEYS[self._keys_seen]:
-            self._locked_for_good = True
-            self._diagnoses.refuse(
-                f"wrong key {new:#010x} written to FLASH_KEYR; FLASH_CR stays locked until the next reset {self._cite('3.3.5')}"
-            )
-        self._keys_seen += 1
-        if self._keys_seen == len(_KEYS):
-            self._keys_seen = 0
-            self._cr.value &= ~_LOCK
-        return 0
-
-    def _write_option(self, *_: int) -> int:
-        self._diagnoses.refuse(f"option bytes are not modelled; they cannot be written {self._cite('3.4')}")
-
-    def _read_sr(self, stored: int) -> int:
-        if not self.busy:
-            return stored
-        # Whoever looks waits: time jumps to the end of the operation, and the next look finds it done.
-        self._time.skip(self._busy_until_s - self._time.now_s)
-        return stored | _BSY
-
-    def _begin(self, seconds: float) -> None:
-        self._busy_until_s = self._time.now_s + seconds
+        return self._set_acr(new & (0x1F00 | _LATENCY[self._geometry.manual]))
 
     # Erase
 
     def _write_cr(self, old: int, new: int) -> int:
-        if old & _LOCK:
-            self._diagnoses.refuse(
-                f"FLASH_CR written while it is locked; write the two keys to FLASH_KEYR first {self._cite('3.3.5')}"
-            )
-        if self.busy:
-            self._diagnoses.refuse(
-                f"FLASH_CR written while an operation is under way; wait for FLASH_SR.BSY to clear {self._cite('3.7.5')}"
-            )
+        self._refuse_control(old, "3.7.5")
         if new & (_FSTPG | _OPT):
             self._diagnoses.refuse(
                 f"FLASH_CR = {new:#010x}: fast programming and option bytes are not modelled {self._cite('3.7.5')}"
             )
-        self._cr.value = (new & _CR_STORED & ~_STRT) | (old & _OPTLOCK) | (new & _LOCK)
+        self._cr.value = (new & _CR_STORED & ~_STRT) | (old & _OPTLOCK) | (new & LOCK)
         if not new & _PG:
             self._first_word = None
         if new & _STRT:
@@ -217,10 +142,9 @@ class FlashController:
 
     def program(self, address: int, size: int, value: int) -> None:
         """A store of the core (or the debugger) into the flash array; two words make a double word. Raises AccessFault for a misuse."""
-        if self.busy:
-            self._time.skip(self._busy_until_s - self._time.now_s)  # the bus stalls until the operation ends
+        self._wait()
         if not self._cr.value & _PG:
-            state = "locked" if self._cr.value & _LOCK else "unlocked, PG not set"
+            state = "locked" if self._cr.value & LOCK else "unlocked, PG not set"
             self._fail(_PGSERR, f"store into flash at {address:#010x} while FLASH_CR is {state}", "3.3.7")
         self._refuse_pending_errors()
         if size != 4:

@@ -22,6 +22,7 @@ class Mcu:
 
     ``memory_map`` and ``clock_gating`` are the manual's sections that diagnoses cite; ``vdd_source`` the document of ``vdd_range_v``.
     Below the lower end the brown-out circuit holds the chip in reset; here: off. ``vector_table`` is where the core finds it after a reset.
+    ``itcm_bytes``: a RAM for code at address 0, tightly coupled.
     """
 
     name: str
@@ -37,11 +38,18 @@ class Mcu:
     memory_map: str
     clock_gating: str
     vector_table: int = 0
+    itcm_bytes: int = 0
     debug_port: DebugPortIdentity = field(default_factory=DebugPortIdentity)
 
     def in_ram(self, address: int, size: int) -> bool:
         """Whether ``size`` bytes at ``address`` are RAM."""
-        return address >= self.ram_base and address + size <= self.ram_base + self.ram_bytes
+        return any(base <= address and address + size <= base + length for base, length in self.rams)
+
+    @property
+    def rams(self) -> tuple[tuple[int, int], ...]:
+        """Base and size in bytes of every RAM."""
+        main = (self.ram_base, self.ram_bytes)
+        return (main, (0, self.itcm_bytes)) if self.itcm_bytes else (main,)
 
     def in_flash(self, address: int, size: int) -> bool:
         """Whether ``size`` bytes at ``address`` are flash, or one of its aliases."""

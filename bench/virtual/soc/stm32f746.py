@@ -1,4 +1,4 @@
-"""The STM32F746 around its core (RM0385 rev 8; memory map section 2.2): a Cortex-M7 with L1 caches, flash at AXIM and ITCM, DTCM and SRAM."""
+"""The STM32F746 around its core (RM0385 rev 8; memory map section 2.2): a Cortex-M7 with L1 caches, flash at AXIM and ITCM, ITCM, DTCM and SRAM."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ MCU = Mcu(
     vdd_source="DS10916, general operating conditions",
     memory_map="RM0385 2.2.2",
     clock_gating="RM0385 5.3",
+    itcm_bytes=16 * 1024,
     vector_table=ITCM_FLASH,  # BOOT_ADD0 as delivered, BOOT0 low (RM0385 2.6)
     debug_port=DebugPortIdentity(dpidr=0x5BA02477, ahb_ap_idr=0x74770001, rom_table=MCU_ROM_BASE | 3),
 )

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import ClassVar, NoReturn
 
 from bench.virtual.soc.context import Diagnoses, Time
-from bench.virtual.soc.flash import KIB, FlashAccess, FlashArray, FlashController, FlashGeometry
+from bench.virtual.soc.flash import KIB, FlashController, FlashGeometry
+from bench.virtual.soc.flash_interface import FlashAccess, FlashArray
 from bench.virtual.soc.identity import unique_words
 from bench.virtual.soc.limits import F746, ChipLimits
 from bench.virtual.soc.rcc import Rcc

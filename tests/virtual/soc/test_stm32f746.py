@@ -314,4 +314,7 @@ def test_every_citation_of_shared_peripherals_has_its_place_in_the_other_manual(
         for cited in re.findall(r"RM0390 \d[\d.]*\d(?: table \d+)?", (folder / f"{module}.py").read_text()):
             if "rev" not in cited:
                 assert recite(f"({cited})").startswith("(RM0385 ")
+    f4 = flash.FlashController
+    for section in (f4.unlock_section, f4.option_section, f4.acr_section, "3.5.3"):
+        assert recite(f"(RM0390 {section})").startswith("(RM0385 ")
     assert recite("PWR_CR.VOS (RM0390 5.4.1)") == "PWR_CR1.VOS (RM0385 4.4.1)"
