@@ -36,7 +36,7 @@ def sweep(
         Path | None,
         typer.Argument(
             help="Plan file, or cost-model for the shipped one; options take the place of what it says.",
-            metavar="[PLAN.yaml]",
+            metavar="PLAN.yaml",
         ),
     ] = None,
     station: Annotated[

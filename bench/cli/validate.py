@@ -40,7 +40,7 @@ def validate(
     reduce: Annotated[
         list[str] | None,
         typer.Option(
-            help="A reduction like int8 or int8,prune=70; repeated: one network after the other.", metavar="R"
+            help="A reduction like int8 or int8,prune=70; repeated: one network after the other.", metavar="REDUCTION"
         ),
     ] = None,
     flavor: Annotated[str, typer.Option(help="Kernels: naive, or dsp where a layer has one (int8).")] = "naive",
