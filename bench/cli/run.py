@@ -143,6 +143,6 @@ def _parameters(primitive: str, k: str | None, size: str | None, extra: list[str
                 f"--param {text!r} is not of the form NAME=VALUE", hint=f"{primitive} has: {', '.join(known)}"
             )
         if name in given:
-            raise ParameterError(f"parameter {name} is given twice")
+            raise ParameterError(f"parameter {name} is given twice", hint="give it once; --k is --param k=...")
         given[name] = value
     return given

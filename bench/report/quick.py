@@ -65,7 +65,10 @@ def quick_plot(
 def _over_clock(found: Collection, quantity: Quantity, compare: Compare | None) -> QuickPlot:
     measured = [s for s in found.series if any(not math.isnan(quantity.value(p)) for p in s.samples())]
     if not measured:
-        raise UsageError(f"no {quantity.name} was measured in this selection", hint="is there a current probe?")
+        raise UsageError(
+            f"no {quantity.name} was measured in this selection",
+            hint="current, power and energy need a station with a current probe",
+        )
     if compare is None:
         group = max(groups(Collection(series=measured)), key=lambda group: len(group.series))
         series, names = group.series, group.labels
