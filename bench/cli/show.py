@@ -110,7 +110,7 @@ def _print(number: int, run: Run, plot: bool, as_json: bool) -> None:
     for quantity in TITLES:
         if quantity in quantities:
             console.print()
-            console.print(budget_table(run, quantity))
+            console.print(budget_table(run, quantity, console.width))
     if plot and run.energy_run is not None and run.energy_run.trace is not None:
         console.print()
         console.print(trace_plot(run.energy_run, run.energy_run.trace, console.width), markup=False, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,6 +47,6 @@ def test_help_shows_all_of_every_text(path: tuple[str, ...], command: Any, width
 def test_paragraphs_fill_the_line(path: tuple[str, ...], command: Any) -> None:
     done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
     text = done.output.partition("╭")[0].splitlines()
-    for line, following in zip(text, text[1:], strict=False):
+    for line, following in pairwise(text):
         if line.strip() and following.strip():
             assert len(line.rstrip()) + 1 + len(following.split()[0]) > 79, f"{line!r} ends early"
