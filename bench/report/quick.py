@@ -13,7 +13,8 @@ from bench.report.over_clock import CYCLES, QUANTITIES, Group, Quantity, groups,
 from bench.report.palette import MAX_CURVES
 from bench.report.plot import Axis, Curve, Plot
 from bench.report.series import Collection, Series, labels
-from bench.report.text import count, file_stem, si
+from bench.report.text import file_stem, si
+from bench.units import plural
 
 BY_NAME = {quantity.name: quantity for quantity in (*QUANTITIES, CYCLES)}
 _PER_APPLICATION = ("latency", "energy", "cycles")
@@ -181,5 +182,5 @@ def _how(series: Sequence[Series]) -> str:
 
 def _where(series: Sequence[Series]) -> str:
     place = series[0].place
-    where = place.label if len({one.place for one in series}) == 1 else count(len({s.place for s in series}), "board")
+    where = place.label if len({one.place for one in series}) == 1 else plural(len({s.place for s in series}), "board")
     return f"{where} ({', '.join(sorted({one.place.source for one in series}))})"
