@@ -45,7 +45,7 @@ def unit(name: str) -> str:
 
 def text(raw: str | None) -> str:
     """Return a help text in Markdown: what looks like an HTML tag or a literal asterisk is neither."""
-    return " ".join((raw or "").split()).replace("<", "&lt;").replace("*", "\\*")
+    return " ".join((raw or "").replace("\\[", "[").split()).replace("<", "&lt;").replace("*", "\\*")
 
 
 def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -80,8 +80,8 @@ def command_line() -> str:
         parts += [f"{text(paragraph)}\n" for paragraph in inspect.cleandoc(command.help or "").split("\n\n")]
         rows = [
             [
-                f"`{name_of(each)}`" if each in arguments else ", ".join(f"`{name}`" for name in (*each.opts, *each.secondary_opts)),
-                text(getattr(each, "help", "")),
+                f"`{name_of(each)}`" if each in arguments else options_of(each),
+                text(getattr(each, "help", "")).partition(" [default: ")[0],
                 default(each),
             ]
             for each in command.params
@@ -97,6 +97,12 @@ def name_of(argument: Any) -> str:
     return str(argument.metavar or argument.name.upper()).strip("[]")
 
 
+def options_of(option: Any) -> str:
+    """Return the forms of ``option``, with what ``--help`` calls its value."""
+    value = f" {option.metavar}" if option.metavar else ""
+    return ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
+
+
 def default(parameter: Any) -> str:
     """Return what holds where ``parameter`` is not given, and the environment variable that may say it."""
     said = []
@@ -104,8 +110,11 @@ def default(parameter: Any) -> str:
         said.append("required")
     elif isinstance(parameter.default, bool):
         said += [f"`{parameter.opts[0]}`"] if parameter.default and parameter.secondary_opts else []
-    elif parameter.default is not None:
+    elif parameter.default not in (None, ""):
         said.append(f"`{parameter.default}`")
+    _, _, inherited = (getattr(parameter, "help", "") or "").replace("\\[", "[").partition(" [default: ")
+    if inherited:
+        said.append(text(inherited.removesuffix("]")))
     if parameter.envvar:
         said.append(f"`{parameter.envvar}` in the environment")
     return ", ".join(said)

@@ -1,9 +1,9 @@
-"""Makes the pictures of docs/report.md anew from a database.
+"""Makes the pictures of the report and of the first page anew from a database.
 
-    bench run --primitive conv2d --k 5 --window 20ms          # and the like, until there is something to show
+    bench sweep --primitive conv2d --k 3,5,7 --flavor naive --flavor dsp --window 20ms     # and the like, until there is something to show
     python docs/make_screenshots.py measurements.db
 
-Needs Chromium (apt-get install chromium) and playwright. Writes docs/images/report-*.png and report-energy.svg.
+Needs Chromium (apt-get install chromium) and playwright. Writes docs/images/report-*.png, report-energy.svg and first-plot.svg.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def main() -> None:
         subprocess.run([*bench, "report", str(page), "--db", database], check=True)
         quick = ("plot", "energy", "--primitive", "conv2d", "--dtype", "fp32", "--board", "nucleo_f446ze")
         subprocess.run([*bench, *quick, str(IMAGES / "report-energy.svg"), "--db", database], check=True)
+        first = ("plot", "energy", "--primitive", "conv2d", "--k", "5", "--board", "nucleo_f446ze")
+        subprocess.run([*bench, *first, str(IMAGES / "first-plot.svg"), "--db", database], check=True)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for picture in PICTURES:
             take(browser, page, *picture)

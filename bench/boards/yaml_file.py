@@ -89,7 +89,9 @@ def read(path: Path) -> YamlFile:
     try:
         return _file(path, YAML(typ="rt").load(text))
     except RecursionError:
-        raise ConfigurationError(f"{path}:1: nested too deeply, or an alias within itself") from None
+        raise ConfigurationError(
+            f"{path}:1: nested too deeply, or an alias within itself", hint="write it flat, without & and *"
+        ) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -103,7 +105,9 @@ def read(path: Path) -> YamlFile:
             f"{path}:{line}: not YAML: {error.reason}", hint="remove the control character"
         ) from None
     except YAMLError as error:
-        raise ConfigurationError(f"{path}:1: not YAML: {str(error).splitlines()[0]}") from None
+        raise ConfigurationError(
+            f"{path}:1: not YAML: {str(error).splitlines()[0]}", hint="mind indentation, colons and quotes"
+        ) from None
 
 
 def _file(path: Path, tree: Any) -> YamlFile:
@@ -121,7 +125,9 @@ def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}", hint="check the path and its permissions"
+        ) from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

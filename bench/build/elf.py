@@ -143,7 +143,8 @@ class ElfImage:
         if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian:
             raise BuildError(
                 f"{self.name} is for {elf['e_machine']}, {elf.elfclass} bit, "
-                f"{'little' if elf.little_endian else 'big'}-endian; a Cortex-M needs EM_ARM, 32 bit, little-endian"
+                f"{'little' if elf.little_endian else 'big'}-endian; a Cortex-M needs EM_ARM, 32 bit, little-endian",
+                hint="give an image built with arm-none-eabi-gcc",
             )
         if elf["e_type"] != "ET_EXEC":
             raise BuildError(

@@ -63,7 +63,7 @@ def _firmware() -> str:
     image = prepare(
         workload("conv2d"), board, [clock for _, clock in clock_table(board)], find_toolchain(), BuildCache.default()
     )
-    return f"an image for {board.name} builds: {image.built.sizes.flash_bytes} bytes of flash, log in {image.built.log_path}"
+    return f"an image for {board.name} builds: {image.built.sizes.flash_bytes} bytes of flash"
 
 
 def _hardware(stations: Path) -> str:

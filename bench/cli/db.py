@@ -6,11 +6,13 @@ import typer
 
 from bench.cli.console import out
 from bench.cli.options import DEFAULT_DB, Db
+from bench.cli.presenting import PresentedCommand, PresentedGroup, presenting
 
-app = typer.Typer(help="Look after the database of measurements.", no_args_is_help=True)
+app = typer.Typer(cls=PresentedGroup, help="Look after the database of measurements.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(cls=PresentedCommand)
+@presenting
 def upgrade(db: Db = DEFAULT_DB) -> int:
     """Bring an older database to the newest form, in one transaction."""
     from bench.store import open_store  # late: SQLAlchemy takes its time
@@ -24,7 +26,8 @@ def upgrade(db: Db = DEFAULT_DB) -> int:
     return 0
 
 
-@app.command()
+@app.command(cls=PresentedCommand)
+@presenting
 def check(db: Db = DEFAULT_DB) -> int:
     """Check the database: its file, its revision, its relations."""
     from bench.store import open_store  # late: SQLAlchemy takes its time

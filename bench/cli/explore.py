@@ -27,7 +27,7 @@ from bench.cli.estimating import (
 )
 from bench.cli.options import DEFAULT_DB, Db, Json
 from bench.errors import BenchError, UsageError
-from bench.units import format_si, parse
+from bench.units import format_si, parse, plural
 
 if TYPE_CHECKING:
     from bench.domain.network import Network
@@ -159,17 +159,19 @@ def _print(candidates: list[Candidate], limits: dict[str, Limits], *, with_batte
         ]
         console.print(f"{name}: at most {', '.join(texts)}", markup=False)
     feasible = [each for each in candidates if each.feasible]
-    console.print(f"{len(feasible)} of {len(candidates)} combinations are feasible", markup=False)
+    console.print(f"feasible: {len(feasible)} of {plural(len(candidates), 'combination')}", markup=False)
     shown = [each for each in feasible if each.on_front or each.least_energy]
     if shown:
         console.print()
-        headings = [("board", ""), ("type, reduced", ""), ("clock", "right"), ("latency", "right"), ("energy", "right")]
+        boards = len(limits) > 1  # of one the first line tells
+        headings = ([("board", "")] if boards else []) + [("type, reduced", "wrap")]
+        headings += [("clock", "right"), ("latency", "right"), ("energy", "right")]
         headings += [("flash", "right"), ("RAM", "right")] + ([("lasts", "right")] if with_battery else []) + [("", "")]
         made = table(*headings)
         for each in shown:
             entry = each.estimate
             made.add_row(
-                entry.board,
+                *([entry.board] if boards else []),
                 entry.dtype + ("" if entry.reduce in ("", entry.dtype) else f" {entry.reduce}"),
                 format_si(entry.sysclk_hz, "Hz", 3),
                 format_si(entry.latency_s, "s", 3),

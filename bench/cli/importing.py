@@ -41,7 +41,9 @@ def import_table(
         raise UnknownName.among("format", format, list(Format))
     rows = read(file, None if format is None else Format(format))
     if not rows:
-        raise ConfigurationError(f"{file} holds no row", hint="nothing was imported")
+        raise ConfigurationError(
+            f"{file} holds no row", hint="is it the file that `bench export` wrote? Nothing was imported"
+        )
     if source is not None:
         rows = [replace(row, source=str(source)) for row in rows]
     digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -28,13 +28,13 @@ WATCH_S = 1.0
 LOOK_S = 0.25
 
 JobNumber = Annotated[int, typer.Argument(help="Number of the job; `bench status` lists them.", metavar="JOB")]
-OptionalJob = Annotated[int | None, typer.Argument(help="Number of the job.", metavar="[JOB]")]
+OptionalJob = Annotated[int | None, typer.Argument(help="Number of the job.", metavar="JOB")]
 StationName = Annotated[str | None, typer.Option("--station", help="The station, instead of a job.", metavar="STATION")]
 
 
 def submit(  # noqa: PLR0917 (as many options as a sweep, and some more)
     plan: Annotated[
-        Path | None, typer.Argument(help="Plan file; options take the place of what it says.", metavar="[PLAN.yaml]")
+        Path | None, typer.Argument(help="Plan file; options take the place of what it says.", metavar="PLAN.yaml")
     ] = None,
     station: Annotated[
         list[str] | None, typer.Option(help="Where to measure; may be repeated. [default: as bench run]")

@@ -28,12 +28,14 @@ from bench.cli import (
 )
 from bench.cli.completion import completing
 from bench.cli.console import err, print_error, set_up_logging
+from bench.cli.presenting import PresentedCommand, PresentedGroup, help_of, presenting
 from bench.errors import BenchError, UsageError
 
 INTERRUPTED = 130
 
 app = typer.Typer(
     name="bench",
+    cls=PresentedGroup,
     help="Measure what neural-network primitives cost on a microcontroller: cycles, seconds, joules, bytes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -66,7 +68,8 @@ _PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
 }
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(completing(_name, _command))
+        _made = app.command(_name, cls=PresentedCommand, help=help_of(_command), rich_help_panel=_panel)
+        _made(presenting(completing(_name, _command)))
 app.add_typer(db.app, name="db", rich_help_panel="What there is")
 
 

@@ -31,7 +31,8 @@ def plot(
     ] = None,
     k: Annotated[list[int] | None, typer.Option("--k", help="Only this kernel size; may be repeated.")] = None,
     freq: Annotated[
-        str | None, typer.Option(help="Clock for --over kernel. [default: the fastest that all sizes share]")
+        str | None,
+        typer.Option(help="Clock for --over kernel. [default: the fastest that all sizes share]", metavar="CLOCK"),
     ] = None,
     station: Stations = None,
     board: Boards = None,

@@ -16,7 +16,7 @@ from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives import workload
 from bench.domain.primitives.base import CMSIS_NN
 from bench.errors import ParameterError
-from bench.units import parse
+from bench.units import parse, plural
 
 
 def run(
@@ -93,7 +93,7 @@ def run(
     latest: dict[Point, Run] = {}
     with open_store(db) as store:
         if not as_json:
-            err().print(f"{work} on {place.name} ({place.source}), {len(plan.clocks)} clocks", markup=False)
+            err().print(f"{work} on {place.name} ({place.source}), {plural(len(plan.clocks), 'clock')}", markup=False)
         with progressing(len(plan.clocks)) as listener:
             for measured in execute(plan, store.repository, settings, BuildCache.default(), listener):
                 latest[measured.point] = measured
@@ -143,6 +143,6 @@ def _parameters(primitive: str, k: str | None, size: str | None, extra: list[str
                 f"--param {text!r} is not of the form NAME=VALUE", hint=f"{primitive} has: {', '.join(known)}"
             )
         if name in given:
-            raise ParameterError(f"parameter {name} is given twice")
+            raise ParameterError(f"parameter {name} is given twice", hint="give it once; --k is --param k=...")
         given[name] = value
     return given

@@ -24,7 +24,9 @@ def show(
     primitive: Annotated[str | None, typer.Option(help="The latest run of this primitive.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="... of this kernel size.", metavar="K")] = None,
     dtype: Annotated[str | None, typer.Option(help="... of this data type.")] = None,
-    freq: Annotated[str | None, typer.Option(help="... at this core clock, like 16MHz, or clock id.")] = None,
+    freq: Annotated[
+        str | None, typer.Option(help="... at this core clock, like 16MHz, or clock id.", metavar="CLOCK")
+    ] = None,
     station: Annotated[str | None, typer.Option(help="... on this station.")] = None,
     board: Annotated[str | None, typer.Option(help="... on this board.")] = None,
     trace: Annotated[
@@ -108,7 +110,7 @@ def _print(number: int, run: Run, plot: bool, as_json: bool) -> None:
     for quantity in TITLES:
         if quantity in quantities:
             console.print()
-            console.print(budget_table(run, quantity))
+            console.print(budget_table(run, quantity, console.width))
     if plot and run.energy_run is not None and run.energy_run.trace is not None:
         console.print()
         console.print(trace_plot(run.energy_run, run.energy_run.trace, console.width), markup=False, highlight=False)

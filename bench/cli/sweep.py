@@ -36,7 +36,7 @@ def sweep(
         Path | None,
         typer.Argument(
             help="Plan file, or cost-model for the shipped one; options take the place of what it says.",
-            metavar="[PLAN.yaml]",
+            metavar="PLAN.yaml",
         ),
     ] = None,
     station: Annotated[
@@ -153,7 +153,9 @@ def primitives_asked_for(names: list[str], k: str | None, extra: list[str]) -> t
         name, equals, values = text.partition("=")
         parts = tuple(part.strip() for part in values.split(",") if part.strip())
         if not equals or not name or not parts:
-            raise ParameterError(f"--param {text!r} is not of the form NAME=VALUE,VALUE")
+            raise ParameterError(
+                f"--param {text!r} is not of the form NAME=VALUE,VALUE", hint="as in: --param in_h=16,32"
+            )
         grid.append((name, tuple(int(part) if part.isdecimal() else part for part in parts)))
     has = {name: {parameter.name for parameter in find_primitive(name).parameters} for name in names}
     for parameter, _ in grid:

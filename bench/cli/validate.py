@@ -12,7 +12,7 @@ from bench.cli.console import err, out, print_json, progressing, table
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.workload import DType, OptLevel
 from bench.errors import UnknownName
-from bench.units import format_si, parse
+from bench.units import format_si, parse, plural
 
 if TYPE_CHECKING:
     from bench.build import BuildCache
@@ -40,7 +40,7 @@ def validate(
     reduce: Annotated[
         list[str] | None,
         typer.Option(
-            help="A reduction like int8 or int8,prune=70; repeated: one network after the other.", metavar="R"
+            help="A reduction like int8 or int8,prune=70; repeated: one network after the other.", metavar="REDUCTION"
         ),
     ] = None,
     flavor: Annotated[str, typer.Option(help="Kernels: naive, or dsp where a layer has one (int8).")] = "naive",
@@ -121,7 +121,8 @@ def validate(
         for plan in plans:
             if not as_json:
                 err().print(
-                    f"{plan.laid_out.work} on {place.name} ({place.source}), {len(clocks)} clocks", markup=False
+                    f"{plan.laid_out.work} on {place.name} ({place.source}), {plural(len(clocks), 'clock')}",
+                    markup=False,
                 )
             _check_model(network, plan, settings)
             comparisons = _validate(
@@ -254,6 +255,9 @@ def _optional(value: float | None, unit: str) -> str:
     return "-" if value is None else format_si(value, unit)
 
 
+_SHORT = {"ram_bytes": "RAM"}
+
+
 def print_comparisons(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> None:
     """Print what was measured and how much the estimate is off: per clock, flash and RAM once, and the means."""
     from bench.sweep.validate import mean_absolute_errors
@@ -261,7 +265,9 @@ def print_comparisons(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> N
     if not comparisons:
         return
     console = out()
-    what = f"{plan.laid_out.network.name}, {plan.laid_out.work.dtype}" + (f" ({plan.reduce})" if plan.reduce else "")
+    dtype = str(plan.laid_out.work.dtype)
+    what = f"{plan.laid_out.network.name}, {dtype}" + (f" ({plan.reduce})" if plan.reduce not in ("", dtype) else "")
+    console.print(f"[bold]{what}[/] on {plan.station.name}: measured, and how far the estimate is off")
     lines = table(
         ("clock", "right"),
         ("latency", "right"),
@@ -270,7 +276,6 @@ def print_comparisons(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> N
         ("estimate", "right"),
         ("current", "right"),
         ("estimate", "right"),
-        title=f"{what} on {plan.station.name}: measured, and how far the estimate is off",
     )
     for comparison in comparisons:
         measured, errors = comparison.measured, comparison.errors()
@@ -294,7 +299,9 @@ def print_comparisons(plan: NetworkPlan, comparisons: Sequence[Comparison]) -> N
     console.print(
         "mean absolute error: "
         + ", ".join(
-            f"{name.rpartition('_')[0]} {100 * mean:.2f} %" for name, mean in means.items() if mean is not None
+            f"{_SHORT.get(name) or name.rpartition('_')[0]} {100 * mean:.2f} %"
+            for name, mean in means.items()
+            if mean is not None
         ),
         markup=False,
     )

@@ -86,7 +86,10 @@ def _checked_vdd(board: Board, vdd_v: float | None) -> float:
     if vdd_v is None:
         return board.vdd_v
     if not low_v <= vdd_v <= high_v:
-        raise ParameterError(f"{board.product} works at {low_v:g} .. {high_v:g} V, not at a VDD of {vdd_v:g} V")
+        raise ParameterError(
+            f"{board.product} works at {low_v:g} .. {high_v:g} V, not at a VDD of {vdd_v:g} V",
+            hint="mend the vdd of the station",
+        )
     return vdd_v
 
 

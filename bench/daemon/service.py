@@ -170,7 +170,9 @@ class Service:
         """Pause a job after the point at hand. Raises UnknownName, UsageError for a job that is over."""
         job = self.job(job_id)
         if not self.store.jobs.pause(job_id) and job.state is not JobState.PAUSED:
-            raise UsageError(f"job {job_id} is {self.status(job)}, there is nothing to pause")
+            raise UsageError(
+                f"job {job_id} is {self.status(job)}, there is nothing to pause", hint="bench status lists the jobs"
+            )
 
     def resume(self, job_id: int) -> None:
         """Continue a paused job, or open one again that is over, for the points it lacks. Raises UnknownName, UsageError: nothing is left."""

@@ -141,7 +141,9 @@ def _columns(name: str, layers: pd.DataFrame, rows: np.ndarray[tuple[int], np.dt
         if parameter.name in ("scaling", "arithmetic"):
             continue
         if parameter.name not in layers.columns:
-            raise ParameterError(f"layers of {name} need a column {parameter.name!r}")
+            raise ParameterError(
+                f"layers of {name} need a column {parameter.name!r}", hint=f"{parameter.name}: {parameter.range_text}"
+            )
         values = layers[parameter.name].to_numpy()[rows]
         if parameter.name == "padding":
             known = np.isin(values.astype(str), ["same", "valid"])
@@ -151,7 +153,10 @@ def _columns(name: str, layers: pd.DataFrame, rows: np.ndarray[tuple[int], np.dt
             known = made[parameter.name] >= 1
         if not known.all():
             bad = layers[CANDIDATE].to_numpy()[rows[np.flatnonzero(~known)[0]]]
-            raise ParameterError(f"candidate {bad}: a layer of {name} has no valid {parameter.name}")
+            raise ParameterError(
+                f"candidate {bad}: a layer of {name} has no valid {parameter.name}",
+                hint=f"{parameter.name}: {parameter.range_text}",
+            )
     return made
 
 

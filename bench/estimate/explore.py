@@ -60,7 +60,10 @@ class Battery:
         charge_c = float(made[1]) * (3.6 if made[2] else 3600)
         battery = cls(charge_c, parse(made[3], "V"), parse(period, "s"), None if sleep is None else parse(sleep, "A"))
         if min(battery.charge_c, battery.voltage_v, battery.period_s) <= 0 or (battery.sleep_a or 0) < 0:
-            raise ParameterError(f"{cell} every {period}: capacity, voltage and period are positive")
+            raise ParameterError(
+                f"{cell} every {period}: capacity, voltage and period are positive",
+                hint="--battery 220mAh@3V --period 10s",
+            )
         return battery
 
     def life_s(self, estimate: Estimate, idle_a: float | None) -> float | None:

@@ -277,4 +277,4 @@ def _same(one: Mapping[str, int | str], other: Mapping[str, int | str]) -> bool:
 
 
 def _text(point: Point) -> str:
-    return ",".join(f"{name}={value}" for name, value in point.params.items() if isinstance(value, int))
+    return ", ".join(f"{name}={value}" for name, value in point.params.items() if isinstance(value, int))

@@ -134,7 +134,9 @@ def pruned(network: Network, rate: Fraction | float, layers: Mapping[str, Fracti
             raise UnknownName.among("layer to prune", name, list(own))
     for value in (Fraction(rate), *by_name.values()):
         if not 0 <= value < 100:
-            raise ParameterError(f"a pruning rate is 0 .. 100 %, 100 excluded, got {float(value):g}")
+            raise ParameterError(
+                f"a pruning rate is 0 .. 100 %, 100 excluded, got {float(value):g}", hint="as in: prune=70"
+            )
     wanted: dict[str, int] = {}
     for name, layer in own.items():
         default = Fraction(rate) if layer.primitive in CONVOLUTIONS else Fraction(0)

@@ -113,7 +113,7 @@ def check_against_onnxruntime(path: Path, laid_out: NetworkLayout, seed: int) ->
     if not (excess <= 1.0).all():
         worst = int(np.argmax(excess))
         raise OutputMismatch(
-            f"{path.name}: output {worst} of ONNX Runtime is {output[worst]:.9g}, the reference {expected.ravel()[worst]:.9g} +- {bound.ravel()[worst]:.2g}",
+            f"{path.name}: output {worst} of ONNX Runtime is {output[worst]:.9g}, the reference {expected.ravel()[worst]:.9g} ± {bound.ravel()[worst]:.2g}",
             hint="it computes something else than the layers it was imported as, such as another padding at the border; "
             "--drawn-weights measures the layers all the same",
         )

@@ -31,7 +31,7 @@ class Change:
         return abs(self.relative) > self.allowed
 
     def __str__(self) -> str:
-        return f"{self.quantity.rpartition('_')[0]} {100 * self.relative:+.3g} % (allowed +-{100 * self.allowed:.2g} %)"
+        return f"{self.quantity.rpartition('_')[0]} {100 * self.relative:+.3g} % (allowed ±{100 * self.allowed:.2g} %)"
 
 
 def changes(before: Result, after: Result, tolerance: float) -> list[Change]:

@@ -56,6 +56,6 @@ class Verifier:
         worst = np.unravel_index(int(np.argmax(excess)), got.shape)
         raise OutputMismatch(
             f"{int(wrong.sum())} of {got.size} outputs are wrong; the worst is output{[int(i) for i in worst]}: "
-            f"target {got[worst]:.9g}, reference {self._expected[worst]:.9g} +- {self._bound[worst]:.2g}",
+            f"target {got[worst]:.9g}, reference {self._expected[worst]:.9g} ± {self._bound[worst]:.2g}",
             hint="the kernel, the compiler's optimisation or the clock set-up (wait states, voltage scale) is wrong; the point is rejected",
         )

@@ -13,13 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.domain.primitives import PRIMITIVES
-from bench.report import compare, failures, kernel_size, over_clock, page_svg, tables
+from bench.report import compare, failures, kernel_size, over_clock, page_svg, reading, tables
 from bench.report.palette import css_variables
 from bench.report.plot import Plot
 from bench.report.residuals import Residuals, residuals_section
 from bench.report.series import Collection, Place
-from bench.report.text import count, si, span
+from bench.report.text import si, span
 from bench.store import Overview
+from bench.units import plural
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_GROUPS = 30
@@ -123,7 +124,8 @@ class Report:
             findings=findings(self),
             applications={name: PRIMITIVES[name].application for name in self.found.primitives if name in PRIMITIVES},
             span=span,
-            count=count,
+            count=plural,
+            reading=reading,
             tables=tables,
             failure_table=tables.failures(kinds, failures.MAX_KINDS),
             max_size_groups=MAX_SIZE_GROUPS,
@@ -161,15 +163,16 @@ def findings(report: Report) -> list[str]:
             how = "every workload" if times == total else f"{times:,} of {total:,} workloads"
             said.append(f"{place.label}: {how} took the least energy at {si(clock_hz, 'Hz')}.")
     for change, place, workloads, latency, energy in compare.medians(report.comparisons):
-        over = f"over {count(workloads, 'workload')}" if workloads > 1 else "in one workload"
-        cost = "" if energy is None else f" and {energy:.2f} times the energy"
+        over = f"over {plural(workloads, 'workload')}" if workloads > 1 else "in one workload"
+        cost = "" if energy is None else f" and {reading.change(energy, 'energy')}"
         said.append(
-            f"{place.label}: {change} takes {latency:.2f} times the time{cost} (median {over}).".replace(
+            f"{place.label}: {change} takes {reading.change(latency, 'time')}{cost} (median {over}).".replace(
                 "(median in", "(in"
             )
         )
+    by_source: dict[tuple[str, int], list[str]] = {}
     for one, _ in report.estimates:
-        said.append(
-            f"Estimates of {one.quantity} are off by {100 * one.mean_absolute:.1f} % in the mean over {count(len(one.pairs), 'comparison')} ({one.source})."
-        )
+        by_source.setdefault((one.source, len(one.pairs)), []).append(f"{one.quantity} {100 * one.mean_absolute:.1f} %")
+    for (source, pairs), errors in by_source.items():
+        said.append(f"Estimates are off in the mean by {', '.join(errors)} ({plural(pairs, 'comparison')}, {source}).")
     return said

@@ -18,7 +18,9 @@ from bench.report.text import scale_of
 
 WIDTH, HEIGHT = 400.0, 262.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 20.0, 42.0
-ROW_HEIGHT, ROW_LEFT = 19.0, 150.0
+ROW_HEIGHT = 19.0
+_ROW_TEXT, _ROW_LONGEST = 6.2, 36  # width of a letter beside a row, and letters there is room for
+_TICK_TEXT = 7.0
 _MARGIN = 0.035  # of an axis, beyond the outermost values
 
 _MARKERS = {
@@ -103,21 +105,24 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
 def page_svg(plot: Plot) -> str:
     """Return ``plot`` as an SVG element; title and legend stand beside it on the page."""
     rows = len(plot.row_labels)
-    left = ROW_LEFT if rows else LEFT
     height = TOP + BOTTOM + ROW_HEIGHT * max(2, rows) if rows else HEIGHT
     xs = [v for curve in plot.curves for v in curve.x] + ([1.0] if rows else [])
     ys = [v for curve in plot.curves for v in curve.y] + ([] if plot.level is None else [plot.level])
     if plot.diagonal:
         xs = ys = [*xs, *ys]
     bottom = height - BOTTOM
+    y = None if rows else _Scale(plot.y, ys, bottom, TOP, from_zero=plot.level is None and not plot.diagonal)
+    if y is None:
+        left = 12 + _ROW_TEXT * min(max(map(len, plot.row_labels)), _ROW_LONGEST)
+    else:
+        left = max(LEFT, 24 + _TICK_TEXT * max(len(text) for _, text in y.ticks))
     x = _Scale(plot.x, xs, left, WIDTH - RIGHT, from_zero=bool(rows))
     parts = [_x_axis(x, plot.x, left, bottom)]
-    if rows:
+    if y is None:
         place = _row_scale(rows, bottom)
         parts += [_row(label, place(index), left) for index, label in enumerate(plot.row_labels)]
         parts.append(f'<path class="level" d="M{x(1.0):.1f} {TOP}V{bottom:.1f}"/>')
     else:
-        y = _Scale(plot.y, ys, bottom, TOP, from_zero=plot.level is None and not plot.diagonal)
         place = y
         parts.append(_y_axis(y, plot.y, left, bottom))
         if plot.level is not None:
@@ -127,7 +132,8 @@ def page_svg(plot: Plot) -> str:
             parts.append(
                 f'<path class="level" d="M{x(ends[0]):.1f} {y(ends[0]):.1f}L{x(ends[1]):.1f} {y(ends[1]):.1f}"/>'
             )
-    parts += _zones(plot, x, left, bottom)
+    rising = not rows and all(place(curve.y[-1]) < place(curve.y[0]) - (bottom - TOP) / 4 for curve in plot.curves)
+    parts += _zones(plot, x, left, bottom, low=rising)
     parts += [_curve(curve, x, place) for curve in plot.curves]
     label = escape(
         f"{plot.title}: {plot.y.quantity or plot.x.quantity} over {plot.x.quantity}, {plot.source}", quote=True
@@ -143,8 +149,8 @@ def _row_scale(rows: int, bottom: float) -> Callable[[float], float]:
 
 
 def _row(label: str, y: float, left: float) -> str:
-    shown = label if len(label) < 28 else label[:27] + "…"
-    return f'<path class="grid" d="M{left} {y:.1f}H{WIDTH - RIGHT}"/><text class="e" x="{left - 6}" y="{y + 4:.1f}">{escape(shown)}</text>'
+    shown = label if len(label) <= _ROW_LONGEST else label[: _ROW_LONGEST - 1] + "…"
+    return f'<path class="grid" d="M{left} {y:.1f}H{WIDTH - RIGHT}"/><text class="e t" x="{left - 6:.1f}" y="{y + 4:.1f}">{escape(shown)}</text>'
 
 
 def _title(axis: Axis, unit: str) -> str:
@@ -198,18 +204,21 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points) + ("h0" if len(points) == 1 else "")
 
 
-def _upright(text: str, x: float) -> str:
-    return f'<text class="z" transform="translate({x:.1f} {TOP + 3})rotate(-90)">{escape(text)}</text>'
+def _upright(text: str, x: float, low: float | None) -> str:
+    """Return ``text`` that reads upwards, ending below the top, or beginning above ``low``."""
+    kind, y = ("z", TOP + 3) if low is None else ("z l", low - 3)
+    return f'<text class="{kind}" transform="translate({x:.1f} {y:.1f})rotate(-90)">{escape(text)}</text>'
 
 
-def _zones(plot: Plot, x: _Scale, left: float, bottom: float) -> list[str]:
-    """Mark where the regulator changes (lines with the new level), and how many wait states there are (digits above)."""
+def _zones(plot: Plot, x: _Scale, left: float, bottom: float, *, low: bool) -> list[str]:
+    """Mark where the regulator changes (lines with the new level, ``low`` where curves rise to the top), and the wait states (digits above)."""
     parts = []
+    foot = bottom if low else None
     for before, after in pairwise(zone for zone in plot.zones if zone.kind is StepKind.REGULATOR):
         at = x(after.start)
-        parts.append(f'<path class="step" d="M{at:.1f} {TOP}V{bottom:.1f}"/>{_upright(after.label, at + 10)}')
+        parts.append(f'<path class="step" d="M{at:.1f} {TOP}V{bottom:.1f}"/>{_upright(after.label, at + 10, foot)}')
         if before is plot.zones[0]:
-            parts.append(_upright(before.label, at - 3))
+            parts.append(_upright(before.label, at - 3, foot))
     waits = [zone for zone in plot.zones if zone.kind is StepKind.WAIT_STATES]
     for index, zone in enumerate(waits):
         start = x(zone.start) if index else left

@@ -99,8 +99,12 @@ def shares(terms: list[UncertaintyTerm]) -> list[float]:
     return [term.standard_relative**2 / total if total else 0.0 for term in terms]
 
 
-def budget_table(run: Run, quantity: str) -> Table:
-    """Return the budget of ``quantity``, the largest term first, below it what they come to."""
+NARROW = 100
+"""Columns below which a budget does without the shapes of its distributions: the words need the room."""
+
+
+def budget_table(run: Run, quantity: str, width: int) -> Table:
+    """Return the budget of ``quantity`` for a terminal of ``width`` columns, the largest term first, below it what they come to."""
     assert run.result is not None
     terms = sorted(
         (term for term in run.result.budget if term.quantity == quantity), key=lambda term: -term.standard_relative
@@ -109,7 +113,8 @@ def budget_table(run: Run, quantity: str) -> Table:
     table = Table(
         title=f"uncertainty of the {TITLES.get(quantity, quantity)}",
         caption=f"u: standard uncertainty; combined {combined:.3g} %, times {factor:.3g} for 95 %: {combined * factor:.3g} %\n"
-        "in ratios: whether it cancels between points of this station",
+        "in ratios: whether it cancels between points of this station"
+        + ("" if width >= NARROW else "\nleft out for lack of width: shape"),
         box=None,
         pad_edge=False,
         title_justify="left",
@@ -117,8 +122,10 @@ def budget_table(run: Run, quantity: str) -> Table:
         header_style="bold",
     )
     table.add_column("term", overflow="fold", ratio=5)
-    for heading in ("u", "share", "shape"):
-        table.add_column(heading, justify="right" if heading != "shape" else "left", no_wrap=True)
+    table.add_column("u", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    if width >= NARROW:
+        table.add_column("shape", no_wrap=True)
     table.add_column("in ratios", no_wrap=True)
     table.add_column("from", overflow="fold", ratio=4)
     for term, share in zip(terms, shares(terms), strict=True):
@@ -128,7 +135,7 @@ def budget_table(run: Run, quantity: str) -> Table:
             term.name,
             f"{term.standard_relative * 100:.2g} %",
             f"{share * 100:.1f} %",
-            shape,
+            *([shape] if width >= NARROW else []),
             "cancels" if term.systematic else "stays",
             term.source,
         )

@@ -13,7 +13,8 @@ from bench.report.over_clock import CYCLES, QUANTITIES, Group, Quantity, groups,
 from bench.report.palette import MAX_CURVES
 from bench.report.plot import Axis, Curve, Plot
 from bench.report.series import Collection, Series, labels
-from bench.report.text import count, file_stem, si
+from bench.report.text import file_stem, si
+from bench.units import plural
 
 BY_NAME = {quantity.name: quantity for quantity in (*QUANTITIES, CYCLES)}
 _PER_APPLICATION = ("latency", "energy", "cycles")
@@ -65,7 +66,10 @@ def quick_plot(
 def _over_clock(found: Collection, quantity: Quantity, compare: Compare | None) -> QuickPlot:
     measured = [s for s in found.series if any(not math.isnan(quantity.value(p)) for p in s.samples())]
     if not measured:
-        raise UsageError(f"no {quantity.name} was measured in this selection", hint="is there a current probe?")
+        raise UsageError(
+            f"no {quantity.name} was measured in this selection",
+            hint="current, power and energy need a station with a current probe",
+        )
     if compare is None:
         group = max(groups(Collection(series=measured)), key=lambda group: len(group.series))
         series, names = group.series, group.labels
@@ -178,5 +182,5 @@ def _how(series: Sequence[Series]) -> str:
 
 def _where(series: Sequence[Series]) -> str:
     place = series[0].place
-    where = place.label if len({one.place for one in series}) == 1 else count(len({s.place for s in series}), "board")
+    where = place.label if len({one.place for one in series}) == 1 else plural(len({s.place for s in series}), "board")
     return f"{where} ({', '.join(sorted({one.place.source for one in series}))})"

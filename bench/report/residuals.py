@@ -121,7 +121,8 @@ def residuals_of(entries: Iterable[Mapping[str, object]], where: str) -> list[Re
     for number, entry in enumerate(entries):
         try:
             source = str(entry["source"])
-            label = " ".join(str(entry[name]) for name in ("network", "board", "dtype", "reduce") if entry[name])
+            words = [str(entry[name]) for name in ("network", "board", "dtype", "reduce") if entry[name]]
+            label = " ".join(dict.fromkeys(words))  # int8 reduced by int8 is int8
             clock = f"{float(str(entry['sysclk_hz'])) / 1e6:g} MHz"
             for quantity, column, unit in _COLUMNS:
                 estimated, measured = entry[f"{column}_estimated"], entry[f"{column}_measured"]

@@ -30,12 +30,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A sortable table. ``numeric`` are the indices of the columns that are sorted by number; ``note`` says what is not in it."""
+    """A sortable table. ``numeric`` are the indices of the columns that are sorted by number; ``note`` says what is not in it.
+
+    ``source`` is that of all rows, which then have no column for it.
+    """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: frozenset[int]
     note: str = ""
+    source: str = ""
 
 
 def _quantity(value: float | None, unit: str) -> Cell:
@@ -53,12 +57,18 @@ def _u95(value: float, u95: float) -> Cell:
 
 
 def _cycles(value: float) -> Cell:
-    return _number(value, f"{value:,.2f}" if value < 10_000 else f"{value:,.0f}")
+    return _number(value, f"{value:,.2f}" if value < 1_000 else f"{value:,.0f}")
 
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[Cell, ...]], note: str = "") -> Table:
+    badges = {(i, cell.text) for row in rows for i, cell in enumerate(row) if cell.badge}
+    source = ""
+    if len(badges) == 1:
+        ((at, source),) = badges
+        headings = [*headings[:at], *headings[at + 1 :]]
+        rows = [(*row[:at], *row[at + 1 :]) for row in rows]
     numeric = {i for row in rows for i, cell in enumerate(row) if cell.number is not None}
-    return Table(tuple(headings), tuple(rows), frozenset(numeric), note)
+    return Table(tuple(headings), tuple(rows), frozenset(numeric), note, source)
 
 
 def _variant(series: Series, several_accelerators: bool) -> str:

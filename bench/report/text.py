@@ -52,8 +52,3 @@ def span(first: datetime | None, last: datetime | None) -> str:
 def file_stem(*parts: str) -> str:
     """Return ``parts`` as one file name without an ending: letters, digits, dots, dashes, joined by underscores."""
     return "_".join(re.sub(r"[^A-Za-z0-9._=-]+", "-", part).strip("-._") for part in parts if part)[:150] or "plot"
-
-
-def count(number: int, what: str) -> str:
-    """Return ``number`` with thousands and ``what``, in the plural where it is due (only words that take an s)."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

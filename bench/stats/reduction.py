@@ -87,7 +87,7 @@ def confirm_clock(nominal_hz: float, measured_hz: float, u_measured_hz: float, t
     if abs(measured_hz - nominal_hz) > allowed_hz:
         raise ClockUnconfirmed(
             f"the core ran at {measured_hz / 1e6:.6g} MHz by the current probe's clock, {nominal_hz / 1e6:.6g} MHz were asked for"
-            f" ({(measured_hz / nominal_hz - 1) * 100:+.3g} %, allowed +-{allowed_hz / nominal_hz * 100:.2g} %)",
+            f" ({(measured_hz / nominal_hz - 1) * 100:+.3g} %, allowed ±{allowed_hz / nominal_hz * 100:.2g} %)",
             hint="check the oscillator fitted to the board (frequency, bypass) and its tolerance in the board's description",
         )
 

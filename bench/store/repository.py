@@ -175,7 +175,7 @@ class Repository:
         with database_errors(self._database), Session(self._engine) as session:
             found = list(_Reader(session, traces=trace).complete(_complete().where(RunRow.id == run_id)))
         if not found:
-            raise UnknownName(f"there is no run {run_id} in {self._database}")
+            raise UnknownName(f"there is no run {run_id} in {self._database}", hint="`bench show` shows the latest")
         return found[0].run
 
     def trace(self, run_id: int) -> Trace | None:
@@ -183,7 +183,7 @@ class Repository:
         with database_errors(self._database), Session(self._engine) as session:
             row = session.get(TraceRow, run_id)
             if row is None and session.get(RunRow, run_id) is None:
-                raise UnknownName(f"there is no run {run_id} in {self._database}")
+                raise UnknownName(f"there is no run {run_id} in {self._database}", hint="`bench show` shows the latest")
             return None if row is None else _trace(row)
 
     def latest_accepted(self, selection: Selection = _EVERYTHING) -> Iterator[Run]:

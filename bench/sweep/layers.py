@@ -15,6 +15,7 @@ from bench.domain.workload import Workload
 from bench.estimate.models import MissingPoints
 from bench.firmware.network import NetworkLayout, Step
 from bench.firmware.network_render import units_of
+from bench.units import plural
 
 Key = tuple[str, str, str, str, str, str]
 """Of a row: primitive, parameters, data type, flavor, optimisation level, clock."""
@@ -68,7 +69,7 @@ def refuse_missing(
     if not lacking:
         return
     points = sum(len(clocks) for _, clocks in lacking)
-    lines = [f"{work}: {len(clocks)} clocks" for work, clocks in lacking]
+    lines = [f"{work}: {plural(len(clocks), 'clock')}" for work, clocks in lacking]
     work, clocks = lacking[0]
     parameters = " ".join(f"--param {name}={value}" for name, value in work.params)
     freq = ",".join(clock.id for clock in clocks) if len(clocks) < 3 else "all"

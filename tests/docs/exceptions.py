@@ -12,7 +12,6 @@ NOT_RUN: tuple[tuple[str, str], ...] = (
     (r"^make run$", "has a test of its own below, without the installation"),
     (r"^git clone ", "needs the network"),
     (r"^\. \.venv/bin/activate$", "the sandbox has its own bench on the path"),
-    (r"^cd bench$", "goes into the clone that is not made"),
     (r"--cmsis-nn|cmsis-nn ", "needs Arm's library, which is not part of the bench; tests/firmware has a stand-in"),
     (r"^(createuser|psql) ", "needs a PostgreSQL server; tests/store and tests/daemon start one"),
     (r"^export BENCH_DB=postgresql", "needs a PostgreSQL server"),

@@ -104,7 +104,7 @@ def test_published_is_unit_cost_times_applications() -> None:
     expected += sum(made[at * 4].latency_s for at in (3, 4, 5, 6))
     assert found.latency_s == pytest.approx(expected)
     assert by_shape
-    assert "unit cost of k=5,in_h=32" in found.layers[0].basis
+    assert "unit cost of k=5, in_h=32" in found.layers[0].basis
     assert found.layers[6].basis == "a measured layer"
 
 

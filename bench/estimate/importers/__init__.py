@@ -21,7 +21,9 @@ def load(path: Path) -> Imported:
     readers = {".onnx": from_onnx, ".tflite": from_tflite}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ModelFileError(f"the ending of {path} is neither .onnx nor .tflite")
+        raise ModelFileError(
+            f"the ending of {path} is neither .onnx nor .tflite", hint="export the model in one of these formats"
+        )
     try:
         if not path.is_file():
             raise ModelFileError(f"{path} is {'no file' if path.exists() else 'not there'}", hint="check the path")

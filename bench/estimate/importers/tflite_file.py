@@ -53,7 +53,10 @@ class _Reader:
         self.name = name
         self.model = tflite.Model.GetRootAs(data, 0)
         if self.model.SubgraphsLength() != 1:
-            raise ModelFileError(f"{name} has {self.model.SubgraphsLength()} subgraphs, one is needed")
+            raise ModelFileError(
+                f"{name} has {self.model.SubgraphsLength()} subgraphs, one is needed",
+                hint="convert it without control flow",
+            )
         self.subgraph = self.model.Subgraphs(0)
         counts = (self.subgraph.OperatorsLength(), self.subgraph.TensorsLength(), self.model.OperatorCodesLength())
         if counts[0] > MAX_OPERATORS or counts[1] > MAX_TENSORS or counts[2] > MAX_OPERATORS:
