@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Select, bindparam, delete, insert, select
+from sqlalchemy import Select, Table, bindparam, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from bench.domain.event import Event
 from bench.domain.measurement import Point, Run
 from bench.errors import UnknownName
 from bench.store import mapping
-from bench.store.models import ClockRow, EventRow, ImageRow, PointRow, ResultRow, RunRow, StationRow, WorkloadRow
+from bench.store.models import Base, ClockRow, EventRow, ImageRow, PointRow, ResultRow, RunRow, StationRow, WorkloadRow
 from bench.store.session import Tables
 
 
@@ -44,7 +44,7 @@ class Recorder(Tables):
         """Write ``event``, in one transaction."""
         with self._recording() as session:
             columns = {**mapping.columns_of(event, "point"), "action": str(event.action)}
-            session.execute(insert(EventRow.__table__), {"point_id": self._point(session, event.point), **columns})
+            session.execute(insert(_table(EventRow)), {"point_id": self._point(session, event.point), **columns})
 
     @contextmanager
     def _recording(self) -> Iterator[Session]:
@@ -64,9 +64,9 @@ class Recorder(Tables):
         columns["image_id"] = None
         if run.image is not None:
             columns["image_id"] = self._shared_id(session, ImageRow, mapping.columns_of(run.image))
-        number: int = session.execute(insert(RunRow.__table__).returning(RunRow.id), columns).scalar_one()
+        number: int = session.execute(insert(_table(RunRow)).returning(RunRow.id), columns).scalar_one()
         for table, rows in mapping.children(run, number):
-            session.execute(insert(table.__table__), rows)
+            session.execute(insert(_table(table)), rows)
         return number
 
     def _withdraw(self, session: Session, number: int, run: Run) -> None:
@@ -100,14 +100,18 @@ class Recorder(Tables):
         found: int | None = session.scalar(lookup, columns)
         if found is None:
             add = sqlite_insert if self._engine.dialect.name == "sqlite" else postgresql_insert
-            found = session.scalar(
-                add(table.__table__).on_conflict_do_nothing().returning(table.__table__.c.id), columns
-            )
+            made = add(_table(table)).on_conflict_do_nothing().returning(table.id)
+            found = session.scalar(made, columns)
         if found is None:
             found = session.scalars(lookup, columns).one()
         return found
 
 
-@lru_cache
-def _lookup(table: type[Any], names: tuple[str, ...]) -> Select[tuple[int]]:
+@cache
+def _lookup(table: Any, names: tuple[str, ...]) -> Select[Any]:
     return select(table.id).where(*(getattr(table, name) == bindparam(name) for name in names))
+
+
+def _table(model: type[Base]) -> Table:
+    """Return the table of ``model``: rows that nobody reads back need not be objects of the session."""
+    return cast("Table", model.__table__)
