@@ -94,7 +94,7 @@ class Recorder(Tables):
             return int(session.info[key])
         return self._ids[key]
 
-    def _id(self, session: Session, table: type[Any], columns: dict[str, Any]) -> int:
+    def _id(self, session: Session, table: Any, columns: dict[str, Any]) -> int:
         """Return the id of the row of ``table`` with these columns, made if missing (by us, or by another process at the same time)."""
         lookup = _lookup(table, tuple(columns))
         found: int | None = session.scalar(lookup, columns)
