@@ -27,7 +27,11 @@ HERE, THERE = (PLAN.of_station(station.name).images for station in PLAN.stations
 def closed(monkeypatch: pytest.MonkeyPatch) -> list[OpenStation]:
     """Return the stations that are closed, as they are."""
     found: list[OpenStation] = []
-    monkeypatch.setattr(OpenStation, "close", lambda place: found.append(place))
+
+    def close(place: OpenStation) -> None:
+        found.append(place)
+
+    monkeypatch.setattr(OpenStation, "close", close)
     return found
 
 
