@@ -1,11 +1,11 @@
 """Kills the daemon at random instants of a sweep, and compares what is there in the end with an undisturbed sweep.
 
-    python benchmarks/daemon_crash.py [--kills 100] [--seed 1] [--life 6] [--folder DIR]
+    python benchmarks/daemon_crash.py [--kills 100] [--seed 1] [--points 6] [--folder DIR]
 
 A sweep of six primitives in fp32 and int8 at six clocks is submitted on a virtual station without a current probe (cycles alone, so that
-many kills fall into few minutes). The daemon is started again and again and killed (SIGKILL) after a random time, which begins when it has opened
-its queues, until it was killed often enough; then one daemon may finish. When a sweep is done before that, the next one is submitted with
---again, so that every kill meets work. Checked for every sweep: each of its points exactly once, the database sound, and
+many kills fall into few minutes). The daemon is started again and again and killed (SIGKILL) a random while after a random number of points since it
+has opened its queues, which on a busy host as on an idle one falls anywhere in its work, until it was killed often enough; then one daemon may
+finish. When a sweep is done before that, the next one is submitted with --again, so that every kill meets work. Checked for every sweep: each of its points exactly once, the database sound, and
 the same cycle counts as the undisturbed sweep of another database. Ends with 1 where anything is wrong.
 """
 
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ STATION = "virtual-crash"
 STATIONS = f"stations:\n  - {{name: {STATION}, board: nucleo_f446ze, virtual: true, debug_probe: virtual-nucleo_f446ze-crash}}\n"
 PLAN = ["--freq", "16MHz,24MHz,32MHz,64MHz,120MHz,180MHz", "--repeats", "2", "--station", STATION]
 PLAN += [part for name in ("relu", "add", "sub", "mul", "relu6", "residual_add") for part in ("--primitive", name)]
+LONGEST_WHILE_S = 0.5
+MISSING = "SELECT sum(points - done) FROM job_unit WHERE job_id = ?"
 PER_JOB = """\
 SELECT e.job_id, e.label, count(*) FROM job_event e WHERE e.kind = 'accepted' GROUP BY 1, 2"""
 
@@ -80,6 +83,25 @@ class Bench:
                 return process
         sys.exit("the daemon does not start")
 
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
+        with closing(sqlite3.connect(self.folder / "measurements.db", timeout=60)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def kill_somewhere(process: subprocess.Popen[str], points: int, seconds: float) -> None:
+    """Kill the daemon ``seconds`` after it has measured ``points`` more points, or when it has nothing to do any more."""
+    assert process.stderr is not None
+    lines = process.stderr
+    while points and "ended" not in (line := lines.readline()):
+        if not line:
+            sys.exit("the daemon ended by itself")
+        points -= "accepted" in line
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+    lines.close()
+
 
 def cycles(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str, str], float]:
     """Return the cycles of each point."""
@@ -91,7 +113,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--life", type=float, default=6.0, help="longest life of a daemon after its start, in seconds")
+    parser.add_argument("--points", type=int, default=6, help="most points that a daemon lives for")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder: Path = options.folder or Path(tempfile.mkdtemp(prefix="daemon-crash-"))
@@ -104,12 +126,9 @@ def main() -> int:
     jobs = [stormy.rows("submit", *PLAN)[0]["job"]]
     begun = time.monotonic()
     for _ in range(options.kills):
-        if stormy.rows("status", str(jobs[-1]))[0]["missing"] == 0:
+        if stormy.sql(MISSING, jobs[-1])[0][0] == 0:
             jobs.append(stormy.rows("submit", *PLAN, "--again")[0]["job"])
-        process = stormy.daemon()
-        time.sleep(chance.uniform(0.0, options.life))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_somewhere(stormy.daemon(), chance.randint(0, options.points), chance.uniform(0.0, LONGEST_WHILE_S))
     took_s = time.monotonic() - begun
     last = stormy.daemon()
     for job in jobs:
@@ -118,8 +137,7 @@ def main() -> int:
     last.wait()
 
     wrong = []
-    with sqlite3.connect(stormy.folder / "measurements.db") as connection:
-        per_job = connection.execute(PER_JOB).fetchall()
+    per_job = stormy.sql(PER_JOB)
     points = Counter(job for job, _, _ in per_job)
     wrong += [f"job {job}: {label} {times} times" for job, label, times in per_job if times != 1]
     wrong += [f"job {job}: {points[job]} points" for job in jobs if points[job] != len(expected)]

@@ -27,7 +27,7 @@ SWEEP = [
 LONGEST_S = 15.0
 NOISY = {
     "sysclk_measured_hz", "vdd_v", "latency_s", "latency_u95_s", "latency_per_application_s", "current_a", "idle_current_a", "power_w",
-    "energy_j", "energy_u95_j", "energy_per_application_j", "measured_at", "firmware_sha256",
+    "energy_j", "energy_u95_j", "energy_per_application_j", "measured_at",
 }  # fmt: skip
 
 

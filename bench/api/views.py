@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -11,6 +11,8 @@ from bench.api.progress import LOOK_BACK, seconds_left
 from bench.daemon.service import Service
 from bench.domain.job import Event, Job, StationStatus, Status, Unit, UnitState
 from bench.domain.station import Station
+
+V = TypeVar("V", bound=BaseModel)
 
 
 class JobView(BaseModel):
@@ -110,121 +112,54 @@ def job_view(service: Service, job: Job, now: datetime) -> JobView:
     if status is Status.RUNNING:
         arrivals = service.store.live.arrivals(job.id, LOOK_BACK)
         left = seconds_left(arrivals, counts.points - counts.done - counts.rejected)
-    return JobView(
-        job=job.id,
-        name=job.name,
-        status=status,
-        priority=job.priority,
-        stations=list(job.stations),
-        points=counts.points,
-        done=counts.done,
-        rejected=counts.rejected,
-        running=counts.running,
-        missing=counts.missing,
-        failed_images=job.failed_units,
-        seconds_left=left,
-        start_at=job.start_at,
-        submitted_at=job.submitted_at,
-        submitted_by=job.submitted_by,
-        ended_at=job.ended_at,
-    )
+    return _view(JobView, job, counts, job=job.id, status=status, failed_images=job.failed_units, seconds_left=left)
 
 
 def unit_view(unit: Unit) -> UnitView:
     """Return ``unit``."""
-    return UnitView(
-        unit=unit.id,
-        label=unit.label,
-        state=unit.state,
-        station=unit.station,
-        points=unit.counts.points,
-        done=unit.counts.done,
-        rejected=unit.counts.rejected,
-        failure_class=unit.failure_class,
-        cause=unit.cause,
-        started_at=unit.started_at,
-        ended_at=unit.ended_at,
-    )
+    return _view(UnitView, unit, unit.counts, unit=unit.id)
 
 
 def event_view(event: Event) -> EventView:
     """Return ``event``."""
-    return EventView(
-        event=event.id,
-        at=event.at,
-        job=event.job_id,
-        station=event.station,
-        kind=event.kind,
-        what=event.label,
-        text=event.text,
-        clock_id=event.clock_id,
-        run=event.run_id,
-    )
+    return _view(EventView, event, event=event.id, job=event.job_id, what=event.label, run=event.run_id)
 
 
 def failure_of_unit(unit: Unit) -> FailureView:
     """Return why ``unit`` failed."""
-    return FailureView(
-        at=unit.ended_at,
-        station=unit.station,
-        what=unit.label,
-        points=unit.counts.points - unit.counts.done,
-        failure_class=unit.failure_class,
-        cause=unit.cause,
-        detail="",
-        run=None,
-    )
+    points = unit.counts.points - unit.counts.done
+    return _view(FailureView, unit, at=unit.ended_at, what=unit.label, points=points, detail="", run=None)
 
 
 def failure_of_run(event: Event) -> FailureView:
     """Return why a point was rejected."""
     failure_class, _, cause = event.text.partition(": ")
-    return FailureView(
-        at=event.at,
-        station=event.station,
-        what=event.label,
-        points=1,
-        failure_class=failure_class,
-        cause=cause,
-        detail=event.detail,
-        run=event.run_id,
+    return _view(
+        FailureView, event, what=event.label, points=1, failure_class=failure_class, cause=cause, run=event.run_id
     )
 
 
 def station_view(place: StationStatus) -> StationView:
     """Return a station that a daemon serves or served."""
-    return StationView(
-        **_described(place.station),
-        state=place.state,
-        served_by=list(place.served_by),
-        job=place.job_id,
-        doing=place.doing,
-        since=place.since,
-        cause=place.cause,
-        last_seen_at=place.last_seen_at,
-    )
+    return _view(StationView, place, place.station, job=place.job_id, current_probe=_probe(place.station))
 
 
 def unserved_view(station: Station) -> StationView:
     """Return a station that is known, but not served."""
-    return StationView(
-        **_described(station),
-        state="unserved",
-        served_by=[],
-        job=None,
-        doing="",
-        since=None,
-        cause="",
-        last_seen_at=None,
-    )
+    return _view(
+        StationView, station, current_probe=_probe(station), state="unserved", served_by=[],
+        job=None, doing="", since=None, cause="", last_seen_at=None,
+    )  # fmt: skip
 
 
-def _described(station: Station) -> dict[str, Any]:
-    probe = station.current_probe
-    return {
-        "name": station.name,
-        "board": station.board,
-        "source": str(station.source),
-        "vdd_v": station.vdd_v,
-        "current_probe": None if probe is None else probe.driver,
+def _probe(station: Station) -> str | None:
+    return None if station.current_probe is None else station.current_probe.driver
+
+
+def _view(model: type[V], *sources: object, **named: object) -> V:
+    """Return a ``model`` of ``named``, its other fields those of the same name of the first of ``sources`` that has them."""
+    others = {
+        name: next(getattr(source, name) for source in sources if hasattr(source, name))
+        for name in model.model_fields.keys() - named.keys()
     }
+    return model(**named, **others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from bench.boards.paths import board_dirs
@@ -36,6 +37,16 @@ def load_board(name: str) -> Board:
 
 def load_board_file(path: Path) -> Board:
     """Return the board described in ``path``, named like the file. Raises ConfigurationError (file, line, key)."""
+    try:
+        told = path.stat()
+    except OSError:
+        return _read_board(path, 0, 0)  # says what is wrong with it
+    return _read_board(path, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache
+def _read_board(path: Path, _changed_ns: int, _size: int) -> Board:
+    """Read a board once, unless its file changes: parsing and solving its clocks takes tenths of a second."""
     file = read(path)
     board: Board = file.parse(BoardFile).build()
     if board.name != path.stem:

@@ -5,20 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.console import err, out, print_json
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
-from bench.cli.sweep import primitives_asked_for
+from bench.cli.sweep_options import (
+    Accelerators,
+    Again,
+    Clocks,
+    CmsisNn,
+    DataTypes,
+    Flavors,
+    KernelSizes,
+    OptLevels,
+    Parameters,
+    PlanFile,
+    Primitives,
+    Repeats,
+    Seed,
+    StationNames,
+    Window,
+    request_of,
+)
 from bench.domain.primitives.base import CMSIS_NN
-from bench.domain.sweep import SweepRequest
 from bench.errors import ParameterError
-from bench.units import parse
 
 if TYPE_CHECKING:
     from bench.daemon.service import Service
@@ -33,43 +47,21 @@ StationName = Annotated[str | None, typer.Option("--station", help="The station,
 
 
 def submit(  # noqa: PLR0917 (as many options as a sweep, and some more)
-    plan: Annotated[
-        Path | None, typer.Argument(help="Plan file; options take the place of what it says.", metavar="PLAN.yaml")
-    ] = None,
-    station: Annotated[
-        list[str] | None, typer.Option(help="Where to measure; may be repeated. [default: as bench run]")
-    ] = None,
-    primitive: Annotated[
-        list[str] | None, typer.Option(help="What to measure; may be repeated. [default: all primitives]")
-    ] = None,
-    k: Annotated[str | None, typer.Option("--k", help="Kernel sizes of the primitives, like 3,5.", metavar="K")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(help="Values of any parameter; may be repeated, every combination counts.", metavar="NAME=V,V"),
-    ] = None,
-    dtype: Annotated[
-        list[str] | None, typer.Option(help="Data type; may be repeated. [default: fp32 and int8]")
-    ] = None,
-    flavor: Annotated[list[str] | None, typer.Option(help="Implementation; may be repeated. [default: naive]")] = None,
-    cmsis_nn: Annotated[
-        Path | None,
-        typer.Option(envvar="BENCH_CMSIS_NN", help="Folder of Arm's CMSIS-NN, for --flavor cmsis-nn.", metavar="PATH"),
-    ] = None,
-    opt: Annotated[
-        list[str] | None,
-        typer.Option(help="Compiler optimisation; may be repeated: O0, O2, O3, Os or Ofast. [default: O3]"),
-    ] = None,
-    freq: Annotated[
-        str | None,
-        typer.Option(help='Core clocks: "all" of each board\'s own, or frequencies or clock ids. [default: all]'),
-    ] = None,
-    accelerators: Annotated[
-        str | None, typer.Option(help='Caches and prefetch buffers that are on: "default", "none", or a list.')
-    ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Counted calls of the kernel a clock. [default: 10]")] = None,
-    window: Annotated[str | None, typer.Option(help="Shortest energy window. [default: 100ms]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the input data. [default: 1]")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure also what is there already.")] = False,
+    plan: PlanFile = None,
+    station: StationNames = None,
+    primitive: Primitives = None,
+    k: KernelSizes = None,
+    param: Parameters = None,
+    dtype: DataTypes = None,
+    flavor: Flavors = None,
+    cmsis_nn: CmsisNn = None,
+    opt: OptLevels = None,
+    freq: Clocks = None,
+    accelerators: Accelerators = None,
+    repeats: Repeats = None,
+    window: Window = None,
+    seed: Seed = None,
+    again: Again = False,
     name: Annotated[str, typer.Option(help="What the job is called. [default: from its primitives]")] = "",
     priority: Annotated[int, typer.Option(help="-100 to 100; a higher one goes first.")] = 0,
     at: Annotated[
@@ -97,23 +89,9 @@ def submit(  # noqa: PLR0917 (as many options as a sweep, and some more)
 
     Example: bench submit --primitive conv2d --k 3,5 --station desk --at 22:00
     """
-    from bench.boards.sweep_file import load_plan
-
-    asked = load_plan(plan) if plan is not None else SweepRequest()
-    given: dict[str, Any] = {
-        "stations": tuple(station or ()),
-        "primitives": primitives_asked_for(primitive or [], k, param or []),
-        "dtypes": tuple(dtype or ()),
-        "flavors": tuple(flavor or ()),
-        "opt_levels": tuple(opt or ()),
-        "freq": freq,
-        "accelerators": accelerators,
-        "repeats": repeats,
-        "window_s": None if window is None else parse(window, "s"),
-        "seed": seed,
-        "again": again or None,
-    }
-    request = replace(asked, **{key: value for key, value in given.items() if value not in (None, ())})
+    request = request_of(
+        plan, station, primitive, k, param, dtype, flavor, opt, freq, accelerators, repeats, window, seed, again=again
+    )
     with _service(db, stations, cmsis_nn, create=True) as service:
         taken = service.submit(
             request, name=name, priority=priority, start_at=at, spares=tuple(spare or ()), shared=share

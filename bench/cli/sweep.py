@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.console import out, print_json, table
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
-from bench.domain.primitives import primitive as find_primitive
+from bench.cli.sweep_options import (
+    Accelerators,
+    Again,
+    Clocks,
+    CmsisNn,
+    DataTypes,
+    Flavors,
+    KernelSizes,
+    OptLevels,
+    Parameters,
+    PlanFile,
+    Primitives,
+    Repeats,
+    Seed,
+    StationNames,
+    Window,
+    request_of,
+)
 from bench.domain.primitives.base import CMSIS_NN
-from bench.domain.sweep import PrimitiveSweep, SweepRequest
-from bench.errors import ParameterError, UnknownName
-from bench.units import parse
 
 if TYPE_CHECKING:
     from bench.measure.settings import Settings
@@ -32,56 +45,27 @@ MOST_REASONS = 12
 
 
 def sweep(
-    plan: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Plan file, or cost-model for the shipped one; options take the place of what it says.",
-            metavar="PLAN.yaml",
-        ),
-    ] = None,
-    station: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Where to measure; may be repeated, several measure at the same time. [default: as bench run]"
-        ),
-    ] = None,
-    primitive: Annotated[
-        list[str] | None, typer.Option(help="What to measure; may be repeated. [default: all primitives]")
-    ] = None,
-    k: Annotated[str | None, typer.Option("--k", help="Kernel sizes of the primitives, like 3,5.", metavar="K")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(help="Values of any parameter; may be repeated, every combination counts.", metavar="NAME=V,V"),
-    ] = None,
-    dtype: Annotated[
-        list[str] | None, typer.Option(help="Data type; may be repeated. [default: fp32 and int8]")
-    ] = None,
-    flavor: Annotated[list[str] | None, typer.Option(help="Implementation; may be repeated. [default: naive]")] = None,
-    cmsis_nn: Annotated[
-        Path | None,
-        typer.Option(envvar="BENCH_CMSIS_NN", help="Folder of Arm's CMSIS-NN, for --flavor cmsis-nn.", metavar="PATH"),
-    ] = None,
-    opt: Annotated[
-        list[str] | None,
-        typer.Option(help="Compiler optimisation; may be repeated: O0, O2, O3, Os or Ofast. [default: O3]"),
-    ] = None,
-    freq: Annotated[
-        str | None,
-        typer.Option(help='Core clocks: "all" of each board\'s own, or frequencies or clock ids. [default: all]'),
-    ] = None,
-    accelerators: Annotated[
-        str | None, typer.Option(help='Caches and prefetch buffers that are on: "default", "none", or a list.')
-    ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Counted calls of the kernel a clock. [default: 10]")] = None,
-    window: Annotated[str | None, typer.Option(help="Shortest energy window. [default: 100ms]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the input data. [default: 1]")] = None,
+    plan: PlanFile = None,
+    station: StationNames = None,
+    primitive: Primitives = None,
+    k: KernelSizes = None,
+    param: Parameters = None,
+    dtype: DataTypes = None,
+    flavor: Flavors = None,
+    cmsis_nn: CmsisNn = None,
+    opt: OptLevels = None,
+    freq: Clocks = None,
+    accelerators: Accelerators = None,
+    repeats: Repeats = None,
+    window: Window = None,
+    seed: Seed = None,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run", help="Say what would be measured, how long it takes and what it wears; touch nothing."
         ),
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Measure also what is there already.")] = False,
+    again: Again = False,
     as_json: Json = False,
     db: Db = DEFAULT_DB,
     stations: StationsFile = DEFAULT_STATIONS,
@@ -95,24 +79,11 @@ def sweep(
 
     Example: bench sweep --primitive conv2d --k 3,5 --dtype int8 --freq 16MHz,180MHz
     """
-    from bench.boards.sweep_file import load_plan
     from bench.measure.settings import Settings
 
-    asked = load_plan(plan) if plan is not None else SweepRequest()
-    given: dict[str, Any] = {
-        "stations": tuple(station or ()),
-        "primitives": primitives_asked_for(primitive or [], k, param or []),
-        "dtypes": tuple(dtype or ()),
-        "flavors": tuple(flavor or ()),
-        "opt_levels": tuple(opt or ()),
-        "freq": freq,
-        "accelerators": accelerators,
-        "repeats": repeats,
-        "window_s": None if window is None else parse(window, "s"),
-        "seed": seed,
-        "again": again or None,
-    }
-    request = replace(asked, **{name: value for name, value in given.items() if value not in (None, ())})
+    request = request_of(
+        plan, station, primitive, k, param, dtype, flavor, opt, freq, accelerators, repeats, window, seed, again=again
+    )
     settings = Settings(repeats=request.repeats, window_s=request.window_s, seed=request.seed)
     known = known_stations(stations)
 
@@ -139,32 +110,6 @@ def sweep(
     if outcome.interrupted:
         return INTERRUPTED
     return 0 if outcome.complete else 1
-
-
-def primitives_asked_for(names: list[str], k: str | None, extra: list[str]) -> tuple[PrimitiveSweep, ...]:
-    """Return the primitives and grids of the options. Raises ParameterError, UnknownName."""
-    texts = [*([f"k={k}"] if k is not None else []), *extra]
-    if texts and not names:
-        raise ParameterError(
-            "--k and --param are given, but no primitive that they belong to", hint="add --primitive NAME"
-        )
-    grid: list[tuple[str, tuple[int | str, ...]]] = []
-    for text in texts:
-        name, equals, values = text.partition("=")
-        parts = tuple(part.strip() for part in values.split(",") if part.strip())
-        if not equals or not name or not parts:
-            raise ParameterError(
-                f"--param {text!r} is not of the form NAME=VALUE,VALUE", hint="as in: --param in_h=16,32"
-            )
-        grid.append((name, tuple(int(part) if part.isdecimal() else part for part in parts)))
-    has = {name: {parameter.name for parameter in find_primitive(name).parameters} for name in names}
-    for parameter, _ in grid:
-        if not any(parameter in known for known in has.values()):
-            raise UnknownName.among(f"parameter of {', '.join(has)}", parameter, sorted(set().union(*has.values())))
-    # Each primitive takes the parameters that it has: relu has no k.
-    return tuple(
-        PrimitiveSweep(name, tuple(entry for entry in grid if entry[0] in known)) for name, known in has.items()
-    )
 
 
 def _dry_run(plan: SweepPlan, db: str, settings: Settings, *, again: bool, as_json: bool) -> None:

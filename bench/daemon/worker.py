@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -170,7 +169,7 @@ class Worker:
             ids -= set(work.measured)
         self._store.units.begin(work.lease, len(image.clocks) - len(ids))
         left = tuple(clock for clock in image.clocks if clock.id in ids and clock.id not in work.refused)
-        return replace(image, clocks=left) if left else None
+        return image.only(left) if left else None
 
     def _missing(self, image: ImagePlan) -> ImagePlan | None:
         left = missing(SweepPlan((image,)), self._store.repository).images

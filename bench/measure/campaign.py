@@ -6,9 +6,10 @@ The choices are pure and sit elsewhere (``policy``, ``order``, ``drift``); here 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from bench.domain.clock import ClockConfiguration
 from bench.domain.event import Action, Event
 from bench.domain.measurement import Point, Run, Verdict
 from bench.errors import BenchError, CurrentProbeError, Drifted, StationQuarantined, UsageError, error_context
@@ -28,14 +29,22 @@ class Campaign:
     """One image on one station. ``log`` takes every failure and recovery, as data; the narrator hears of it, too."""
 
     def __init__(
-        self, place: OpenStation, image: Image, settings: Settings, narrator: Narrator, log: Log = lambda _: None
+        self,
+        place: OpenStation,
+        image: Image,
+        settings: Settings,
+        narrator: Narrator,
+        log: Log = lambda _: None,
+        clocks: Sequence[ClockConfiguration] | None = None,
     ) -> None:
+        """``clocks``: those of the image's to measure; None: all. ``place`` may be connected already, as an earlier image left it."""
         self._place = place
         self._image = image
         self._settings = settings
         self._narrator = narrator
         self._log = log
         self._points = points(place.station, image.board, image.work, image.clocks)
+        self._wanted = [index for index, clock in enumerate(image.clocks) if clocks is None or clock in clocks]
         self._procedure: Procedure | None = None
         self._flashed = self._booted = False
         self._pending = Action.RETRY if place.connected else Action.RECONNECT
@@ -52,7 +61,7 @@ class Campaign:
         Raises StationQuarantined where the station is of no use any more, and UsageError where it is wrongly described.
         """
         seed = draw_seed() if self._settings.order_seed is None else self._settings.order_seed
-        queue = deque(shuffled(len(self._points), seed))
+        queue = deque(self._wanted[index] for index in shuffled(len(self._wanted), seed))
         sentinel = Sentinel(self._settings.sentinel_every, self._settings.drift_tolerance)
         repeated: set[int] = set()
         position = 0
@@ -146,6 +155,7 @@ class Campaign:
                 place.station, self._image, place.under_test, place.meter, self._settings, self._narrator
             )
         if not self._flashed:
+            self._place.look()
             self._procedure.flash()
             self._flashed = True
         if not self._booted:

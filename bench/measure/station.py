@@ -96,6 +96,11 @@ class OpenStation(AbstractContextManager["OpenStation"]):
         self.feed()
         self._under_test = self._session.enter_context(open_board(self.station, self.board, how))
 
+    def look(self) -> None:
+        """Have the current probe read anew what it reads when it switches the supply on, as a station may stay open for many images."""
+        if self._probe is not None:
+            self._probe.look()
+
     def disconnect(self) -> None:
         """Let go of the debug port; the current probe goes on feeding the board."""
         self._under_test = None
@@ -157,6 +162,10 @@ class OpenStation(AbstractContextManager["OpenStation"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of board and current probe; ``connect`` takes them again."""
         try:
             with suppress(BenchError):
                 self.disconnect()

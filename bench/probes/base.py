@@ -163,6 +163,9 @@ class CurrentProbe(ABC):
     def power_on(self, vdd_v: float) -> None:
         """Supply the target with ``vdd_v``. Raises ParameterError outside ``spec.vdd_range_v``."""
 
+    def look(self) -> None:  # noqa: B027 (most read nothing)
+        """Read anew what ``power_on`` reads beside switching: the voltage that is supplied, the probe's temperature. Before every image, not armed."""
+
     @abstractmethod
     def power_off(self) -> None:
         """Cut the target's supply."""

@@ -109,6 +109,10 @@ class PowerShieldProbe(CurrentProbe):
         self._command(self.power_command)
         self._open_link().drain(_SETTLE_S, 1 << 16)
         self._vdd_v = millivolts / 1e3
+        self.look()
+
+    def look(self) -> None:
+        """Ask for the instrument's temperature. Raises as the base says."""
         answer = self._command(self.temperature_command).split()
         try:
             self._temperature_degc = float(answer[0]) if answer else None

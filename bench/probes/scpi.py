@@ -89,15 +89,20 @@ class Scpi(CurrentProbe):
         self._vdd_measured = False
         if self._dialect.supplies:
             self._tell(self._dialect.power_on, vdd_v=self._vdd_v, limit_a=self._range_a)
-            if self._dialect.voltage is not None:
-                answer = self._query(self._fill(self._dialect.voltage)).encode()
-                measured_v = float(parse_readings(answer, 1, self._name)[0])
-                if abs(measured_v - self._vdd_v) > 0.1 * self._vdd_v:
-                    raise CurrentProbeError(
-                        f"{self._name} measures {format_si(measured_v, 'V')} at its output, {self._vdd_v:g} V were set",
-                        hint="its current limit may hold it down: check for a short circuit, use a larger ?range=",
-                    )
-                self._vdd_v, self._vdd_measured = measured_v, True
+            self.look()
+
+    def look(self) -> None:
+        """Measure the supplied voltage, where the instrument does. Raises as the base says, and where it is not what was set."""
+        if not self._dialect.supplies or self._dialect.voltage is None:
+            return
+        answer = self._query(self._fill(self._dialect.voltage)).encode()
+        measured_v = float(parse_readings(answer, 1, self._name)[0])
+        if abs(measured_v - self._vdd_v) > 0.1 * self._vdd_v:
+            raise CurrentProbeError(
+                f"{self._name} measures {format_si(measured_v, 'V')} at its output, {self._vdd_v:g} V were set",
+                hint="its current limit may hold it down: check for a short circuit, use a larger ?range=",
+            )
+        self._vdd_v, self._vdd_measured = measured_v, True
 
     def power_off(self) -> None:
         """Cut the target's supply, where it is the instrument's."""

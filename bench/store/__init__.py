@@ -7,7 +7,8 @@ with open_store("sqlite:///measurements.db") as store:
 from bench.store.check import Report
 from bench.store.imported import Imported, ImportedPoints
 from bench.store.overview import Failure, Origin, Overview, StationConditions
-from bench.store.repository import Counts, Known, Repository, StoredRun
+from bench.store.reading import StoredRun
+from bench.store.repository import Counts, Known, Repository
 from bench.store.selection import Selection
 from bench.store.store import Store, Upgrade, open_existing, open_store
 

@@ -66,7 +66,9 @@ class UnitRow(Base):
             "state IN ('waiting', 'queued', 'running', 'done', 'failed', 'cancelled')",
             name="state",
         ),
-        Index(None, "job_id", "state"),
+        Index(
+            None, "job_id", "state", "points", "done", "rejected"
+        ),  # what is summed up every second, without the plans
         Index(None, "lane_id", "state", "tries", "position"),
         Index(None, "state", "station"),
     )

@@ -103,43 +103,39 @@ def run_columns(run: Run) -> dict[str, Any]:
     }
 
 
-def children(run: Run, run_id: int) -> list[Base]:
-    """Return all rows that belong to ``run`` alone, parents before children."""
-    rows: list[Base] = []
-    if run.cycle_run is not None:
-        cycles = run.cycle_run
-        rows.append(
-            CycleRow(
-                run_id=run_id,
-                kernel_cycles=list(cycles.kernel_cycles),
-                empty_cycles=list(cycles.empty_cycles),
-                **columns_of(cycles, "kernel_cycles", "empty_cycles"),
-            )
-        )
-    if run.energy_run is not None:
-        energy = run.energy_run
-        rows.append(EnergyRow(run_id=run_id, **columns_of(energy, "active", "idle", "trace")))
-        rows.append(WindowRow(run_id=run_id, kind="active", **columns_of(energy.active)))
-        rows.append(WindowRow(run_id=run_id, kind="idle", **columns_of(energy.idle)))
+def children(run: Run, run_id: int) -> list[tuple[type[Base], list[dict[str, Any]]]]:
+    """Return all rows that belong to ``run`` alone, by table, parents before children."""
+    found: list[tuple[type[Base], list[dict[str, Any]]]] = []
+
+    def add(table: type[Base], *rows: dict[str, Any]) -> None:
+        if rows:
+            found.append((table, [{"run_id": run_id, **row} for row in rows]))
+
+    if (cycles := run.cycle_run) is not None:
+        counts = {"kernel_cycles": list(cycles.kernel_cycles), "empty_cycles": list(cycles.empty_cycles)}
+        add(CycleRow, columns_of(cycles, "kernel_cycles", "empty_cycles") | counts)
+    if (energy := run.energy_run) is not None:
+        add(EnergyRow, columns_of(energy, "active", "idle", "trace"))
+        windows = (("active", energy.active), ("idle", energy.idle))
+        add(WindowRow, *({"kind": kind, **columns_of(window)} for kind, window in windows))
         if energy.trace is not None:
-            rows.append(trace_row(energy.trace, run_id))
-    if run.result is not None:
-        rows.append(ResultRow(run_id=run_id, **columns_of(run.result, "budget")))
-        rows.extend(TermRow(run_id=run_id, position=i, **columns_of(term)) for i, term in enumerate(run.result.budget))
-    return rows
+            add(TraceRow, trace_columns(energy.trace))
+    if (result := run.result) is not None:
+        add(ResultRow, columns_of(result, "budget"))
+        add(TermRow, *({"position": i, **columns_of(term)} for i, term in enumerate(result.budget)))
+    return found
 
 
-def trace_row(trace: Trace, run_id: int) -> TraceRow:
-    """Return the trace, packed: little-endian float32, zlib level 6 (a noisy trace shrinks by about a third, higher levels gain nothing)."""
+def trace_columns(trace: Trace) -> dict[str, Any]:
+    """Return the trace's row, packed: little-endian float32, zlib level 6 (a noisy trace shrinks by about a third, higher levels gain nothing)."""
     samples = array("f", trace.samples_a)
     if sys.byteorder == "big":
         samples.byteswap()
-    return TraceRow(
-        run_id=run_id,
-        sample_rate_hz=trace.sample_rate_hz,
-        samples=len(samples),
-        data=zlib.compress(samples.tobytes(), 6),
-    )
+    return {
+        "sample_rate_hz": trace.sample_rate_hz,
+        "samples": len(samples),
+        "data": zlib.compress(samples.tobytes(), 6),
+    }
 
 
 def trace_of(row: TraceRow) -> Trace:

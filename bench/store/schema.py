@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Alembic's package is only imported for a migration (it takes longer to import than a database to open), so the revisions are named here
 # too, oldest first; a test compares them with the migrations.
-REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004")
+REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005")
 
 MIGRATIONS = "bench.store:migrations"
 VERSION_TABLE = "mcu_bench_revision"

@@ -3,12 +3,12 @@
 A point is there when the look-up table would show it as this bench, today, would measure it. So the latest accepted run must be of the same
 station, board, workload and clock configuration, built by the same compiler, with the same release of the bench (whose kernels and harness
 are part of the image), and with energy where the station has a current probe. The image's own hash does not matter: it changes with the clocks
-that share the image.
+that share the image, which are those of the plan that asked first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from bench.build import find_toolchain
@@ -85,7 +85,7 @@ def compare(plan: SweepPlan, repository: Repository | None, conditions: Conditio
             else:
                 there += 1
         if left:
-            images.append(replace(image, clocks=tuple(left)))
+            images.append(image.only(left))
     return Comparison(SweepPlan(tuple(images), plan.skipped), there, outdated, without_energy)
 
 

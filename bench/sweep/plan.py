@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.clocktree import check, solve
 from bench.domain.board import Board
@@ -20,13 +20,26 @@ DEFAULT, NONE = "default", "none"
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """One image on one station, and the clocks to measure it at; ``library`` is where an external flavor's code comes from."""
+    """One image on one station, and the ``clocks`` to measure it at; ``library`` is where an external flavor's code comes from.
+
+    ``image_clocks`` are those of the image's clock table, where it holds more than are measured now: a sweep that is continued measures with
+    the very image that it was begun with, same code at the same addresses, same hash.
+    """
 
     station: Station
     board: Board
     work: Workload
     clocks: tuple[ClockConfiguration, ...]
     library: KernelLibrary | None = None
+    image_clocks: tuple[ClockConfiguration, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.image_clocks:
+            object.__setattr__(self, "image_clocks", self.clocks)
+
+    def only(self, clocks: Sequence[ClockConfiguration]) -> ImagePlan:
+        """Return the plan of the same image, to be measured at ``clocks`` alone."""
+        return replace(self, clocks=tuple(clocks))
 
 
 def choose_clocks(board: Board, freq: str, accelerators: str = DEFAULT) -> tuple[ClockConfiguration, ...]:

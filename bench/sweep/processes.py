@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from bench.sweep.station_lock import adopt
 
 TERMINATE_S = 30.0
 """A child that was told to end has so long to let go of its probes."""
+KILL_S = 5.0
+"""And so long after that, before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +140,14 @@ def measure_in_processes(
             theirs.close()
             children[ours] = (index, process)
         errors += _listen(children, listeners, tallies)
-    except KeyboardInterrupt:
+    except BaseException:  # an interruption, above all
         for _, child in children.values():
             child.terminate()
-        _listen(children, listeners, tallies)
+        _listen(children, listeners, tallies, patience_s=TERMINATE_S)
         raise
     finally:
         for _, child in children.values():
-            child.join(TERMINATE_S)
+            child.join(KILL_S)
             if child.is_alive():
                 child.kill()
     if errors:
@@ -152,13 +155,21 @@ def measure_in_processes(
 
 
 def _listen(
-    children: dict[Connection, tuple[int, BaseProcess]], listeners: Sequence[StationListener], tallies: list[Tally]
+    children: dict[Connection, tuple[int, BaseProcess]],
+    listeners: Sequence[StationListener],
+    tallies: list[Tally],
+    *,
+    patience_s: float | None = None,
 ) -> list[BenchError]:
-    """Pass on what the children tell until all have ended, and return the errors that ended some early."""
+    """Pass on what the children tell until all have ended, at most ``patience_s``, and return the errors that ended some early."""
     errors: list[BenchError] = []
     waiting = {pipe for pipe in children if not pipe.closed}
+    deadline_s = None if patience_s is None else time.monotonic() + patience_s
     while waiting:
-        for pipe in wait(list(waiting)):
+        left_s = None if deadline_s is None else deadline_s - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            break
+        for pipe in wait(list(waiting), left_s):
             assert isinstance(pipe, Connection)
             index, process = children[pipe]
             try:

@@ -13,6 +13,7 @@ from bench.measure.settings import Settings
 from bench.store import Repository
 from bench.sweep.ahead import BuildAhead
 from bench.sweep.execute import Listener, build_with, execute
+from bench.sweep.kept_open import KeptOpen
 from bench.sweep.plan import ImagePlan
 
 STATION_CLASSES = frozenset({"connect", "probe", "target"})
@@ -77,9 +78,9 @@ def measure_station(
     Raises StoreError where the database fails, StationBusy where another process measures there: nothing would come of the rest.
     """
     failed, cause = 0, ""
-    with BuildAhead(images, build_with(cache)) as ahead:
+    with BuildAhead(images, build_with(cache)) as ahead, KeptOpen(settings) as kept:
         for plan in images:
-            outcome = _image(plan, repository, settings, cache, listener, tally, ahead)
+            outcome = _image(plan, repository, settings, cache, listener, tally, ahead, kept)
             if not outcome:
                 failed, cause = 0, ""
                 continue
@@ -99,18 +100,22 @@ def _image(
     listener: StationListener,
     tally: Tally,
     ahead: BuildAhead,
+    kept: KeptOpen,
 ) -> tuple[str, str] | None:
     """Measure one image. Return class and reason where it failed for the station's sake, None where it did not."""
     runs: dict[str, Run] = {}
     try:
-        for run in execute(plan, repository, settings, cache, listener, ahead.take):
+        for run in execute(plan, repository, settings, cache, listener, ahead.take, kept.at(plan)):
             if run.sentinel:
                 continue
             _count(tally, run, runs.get(run.point.clock.id))
             runs[run.point.clock.id] = run
+        if any(run.verdict is Verdict.REJECTED for run in runs.values()):
+            kept.let_go()
     except (StoreError, StationBusy):
         raise
     except BenchError as error:
+        kept.let_go()
         cause = error.cause if isinstance(error, StationQuarantined) else error
         for clock in plan.clocks:
             if clock.id not in runs:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import AccessFault, CoreTiming, Cpu, Memory, StopReason, allocate
 from bench.virtual.faults import Fault, Injector
+from bench.virtual.interruptions import interruptions_held
 from bench.virtual.ledger import Ledger
 from bench.virtual.soc.context import Diagnoses
 from bench.virtual.soc.core_debug import DFSR_BKPT, DFSR_VCATCH, DHCSR
@@ -68,7 +69,7 @@ class VirtualBoard:
         self._stop_asked = False
         self._powered = True
         self._reset_held = False
-        self._port_powered = False
+        self._port_powered = self._seen_by_debugger = False
         self._activity = Activity.RESET
         self._ledger = Ledger(model or model_of(mcu.name.lower()), self.cpu)
         self.injector: Injector | None = None
@@ -240,7 +241,8 @@ class VirtualBoard:
         self._stop_asked = False
         self._running = True
         try:
-            return self.cpu.run(cycles)
+            with interruptions_held():
+                return self.cpu.run(cycles)
         finally:
             self._running = False
 
@@ -254,8 +256,8 @@ class VirtualBoard:
         self._state_changed()
 
     def _note_lockup(self) -> None:
-        # An erased flash cannot do otherwise, and is nobody's mistake.
-        if self.cpu.read_memory(self.mcu.flash_base, 8) != b"\xff" * 8:
+        # An erased flash cannot do otherwise, nor one whose programming was cut short: nobody's mistake, until somebody has looked at it.
+        if self._seen_by_debugger and self.cpu.read_memory(self.mcu.flash_base, 8) != b"\xff" * 8:
             self._log.note("the core locked up: a fault while handling a fault (DDI 0403E B1.5.15)")
 
     def _skip(self, until_s: float) -> None:
@@ -310,6 +312,7 @@ class VirtualBoard:
         with self._lock:
             self._account()
             self._port_powered = powered
+            self._seen_by_debugger = self._seen_by_debugger or powered
             self._state_changed()
             if powered and self.injector is not None:
                 self.injector.port_powered()

@@ -14,7 +14,7 @@ from bench.domain.lut import row
 from bench.domain.measurement import Run, Verdict
 from bench.domain.station import Source
 from bench.errors import DatabaseUnusable, UnknownName
-from bench.store import Selection, Store, open_store, repository
+from bench.store import Selection, Store, open_store, reading
 from bench.store.engine import parse_url
 from tests.store.store_samples import (
     CLOCK,
@@ -119,7 +119,7 @@ def test_streaming_crosses_the_chunks(store: Store) -> None:
     for number in range(7):
         store.repository.record(a_run(minutes=number))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repository, "_CHUNK", 2)
+        patch.setattr(reading, "_CHUNK", 2)
         found = list(store.repository.runs())
     assert [stored.run for stored in found] == [without_trace(a_run(minutes=number)) for number in range(6, -1, -1)]
 

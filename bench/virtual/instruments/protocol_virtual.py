@@ -32,7 +32,7 @@ _FAULT_KEYS = ("fault", "faults")
 # An instrument outlives its port, as a real one does, but not its board.
 _wired: weakref.WeakKeyDictionary[Board, dict[tuple[str, int], Instrument]] = weakref.WeakKeyDictionary()
 
-_STEP_S = 5e-3
+_STEP_S = 20e-3
 """The host's driver hands bytes over in portions of about this length."""
 _FOREVER_S = 600.0
 """A read without time-out gives up after so many virtual seconds: nobody is there to press Ctrl-C in virtual time."""
