@@ -98,7 +98,7 @@ class Port:
 @pytest.mark.parametrize(
     ("port", "drivers"),
     [
-        (Port(0x0483, 0x5740, "PowerShield (Virtual ComPort in FS Mode)"), ["lpm01a"]),
+        (Port(0x0483, 0x5740, "PowerShield (Virtual ComPort in FS Mode)"), ["lpm01a", "lpm01a_static"]),
         (Port(0x0483, 0x5740, "STM32 Virtual ComPort"), []),
         (Port(0x0483, 0x3757, "STLINK-V3PWR - ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
         (Port(0x0483, 0x3757, "STLINK-V3PWR", "ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
