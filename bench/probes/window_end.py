@@ -37,6 +37,7 @@ _SETTLED = 6.0
 """Time constants after which a filter shows the new level to 0.25 %."""
 _LEVEL_BLOCKS = 8
 _LEVEL_MOST = 4096
+_PRODUCT = 8192
 
 _HINT = (
     "use a probe that records the trigger pin (lpm01a, ppk2), a longer window, or a board whose sleep current is lower"
@@ -246,6 +247,12 @@ def _quietest(values: NDArray[np.floating]) -> float:
 
 
 def _means(values: NDArray[np.floating], count: int) -> NDArray[np.float64]:
-    """Return the means of ``count`` consecutive samples each; an incomplete end is left out. A product is the quickest way of summing."""
+    """Return the means of ``count`` consecutive samples each; an incomplete end is left out. A product is the quickest way of summing; a large
+    one would be shared among threads that wait for each other.
+    """
     whole = values[: values.size // count * count].reshape(-1, count)
-    return (whole @ np.full(count, 1.0 / count, dtype=whole.dtype)).astype(np.float64)
+    weights, found = np.full(count, 1.0 / count, dtype=whole.dtype), np.empty(len(whole))
+    rows = _PRODUCT // count
+    for at in range(0, len(whole), rows):
+        found[at : at + rows] = whole[at : at + rows] @ weights
+    return found
