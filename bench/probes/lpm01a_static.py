@@ -199,23 +199,7 @@ class Lpm01aStatic(Lpm01a):
             raise ProbeTimeout(
                 f"{link.name} gave no static reading within {format_si(PATIENCE_S, 's')}", hint=error.hint
             ) from error
-        refuse_errors(stream.marks, self.spec)
-        values_a = stream.samples()
-        if not values_a.size:
-            raise SamplesLost(f"{link.name} ended a static acquisition without a value", hint="measure again")
-        if values_a.size > 1 or not stream.completed:
-            # A refusal may come after the value; what is not concluded is not believed.
-            raise ProbeProtocolError(
-                f"{link.name} answered a static acquisition with {values_a.size} values"
-                f"{' instead of one' if stream.completed else ', and did not conclude it'}",
-                hint="re-plug the probe, then measure again",
-            )
-        value_a = float(values_a[0])
-        if value_a > self.spec.max_current_a:
-            raise ProbeSaturated(
-                f"{format_si(value_a, 'A')} is above {format_si(self.spec.max_current_a, 'A')}, the limit of {self.spec.model}",
-                hint="use a probe with a larger range, or a slower clock",
-            )
+        value_a = one_value(stream, self.spec, link.name)
         self._supply_read_v += [mark.value for mark in stream.marks if mark.kind is MarkKind.VOLTAGE]
         return value_a
 
@@ -231,3 +215,28 @@ def _wait_until(link: SerialLink, time_s: float) -> None:
     """Let time pass; what comes meanwhile is nobody's."""
     while (left_s := time_s - link.now_s) > 0:
         link.chunk(left_s)
+
+
+def one_value(stream: StreamParser, spec: ProbeSpec, name: str) -> float:
+    """Return the one current, in ampere, that a static acquisition gave. Pure.
+
+    Raises what ``refuse_errors`` raises, SamplesLost, ProbeProtocolError, ProbeSaturated.
+    """
+    refuse_errors(stream.marks, spec)
+    values_a = stream.samples()
+    if not values_a.size:
+        raise SamplesLost(f"{name} ended a static acquisition without a value", hint="measure again")
+    if values_a.size > 1 or not stream.completed:
+        # A refusal may come after the value; what is not concluded is not believed.
+        raise ProbeProtocolError(
+            f"{name} answered a static acquisition with {values_a.size} values"
+            f"{' instead of one' if stream.completed else ', and did not conclude it'}",
+            hint="re-plug the probe, then measure again",
+        )
+    value_a = float(values_a[0])
+    if not 0.0 <= value_a <= spec.max_current_a:
+        raise ProbeSaturated(
+            f"{format_si(value_a, 'A')} is above {format_si(spec.max_current_a, 'A')}, the limit of {spec.model}",
+            hint="use a probe with a larger range, or a slower clock",
+        )
+    return value_a

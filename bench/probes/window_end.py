@@ -97,6 +97,9 @@ def find_step_down(
     step_a = high_a - low_a
     if not step_a > LEAST_STEP * abs(high_a):
         raise _no_fall(samples, blocks, between)
+    if between is None:  # ``rest`` was the little of which one may be sure without a plan
+        rest = samples[split + edge :][(samples.size - split - edge) // 2 :]
+        asleep_a, quiet_a = _middle(rest), _spread(rest)
     block_noise_a = max(_spread(_means(rest, BLOCK_SAMPLES)), quiet_a / math.sqrt(BLOCK_SAMPLES))
     border_a = asleep_a + min(max(BLOCK_NOISE * block_noise_a, least_a), rise_a / 2)
     _refuse_several(samples, split, edge, border_a)
