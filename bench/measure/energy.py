@@ -6,10 +6,11 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
+from statistics import fmean, stdev
 
 from bench.domain.board import Board
 from bench.domain.clock import ClockConfiguration
-from bench.domain.measurement import EnergyRun, Trace
+from bench.domain.measurement import CurrentStats, EnergyRun, Trace
 from bench.errors import (
     BenchError,
     CurrentProbeError,
@@ -22,10 +23,13 @@ from bench.firmware.mailbox import Command, Request
 from bench.measure.settings import Settings
 from bench.measure.verify import CLOCK_MARGIN, refuse_wrap
 from bench.probes.base import (
+    LEAST_AVERAGED_S,
+    Averages,
     Capture,
     CaptureRequest,
     CurrentProbe,
     ProbeSpec,
+    check_averaging,
     check_range,
     check_sampling,
 )
@@ -88,12 +92,18 @@ class EnergyMeter:
         wrong in the window, and what the target raises.
         """
         settings = self._settings
-        check_range(self._probe.spec, self._board.expected_current_a(clock.hclk_hz))
-        loops = ceil(settings.window_s * clock.hclk_hz / call.cycles)
+        spec = self._probe.spec
+        check_range(spec, self._board.expected_current_a(clock.hclk_hz))
+        window_s, idle_s = settings.window_s, settings.idle_s
+        if spec.average_s:
+            check_averaging(spec, call.cycles / clock.hclk_hz)
+            window_s, idle_s = max(window_s, LEAST_AVERAGED_S[0]), max(idle_s, LEAST_AVERAGED_S[1])
+        loops = ceil(window_s * clock.hclk_hz / call.cycles)
         planned_s = loops * call.cycles / clock.hclk_hz
-        duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + settings.idle_s
+        duration_s = planned_s * WINDOW_MARGIN + EDGE_GUARD_S + idle_s
         rate_hz = self._probe.rate_for(settings.sample_rate_hz, duration_s)
-        check_sampling(self._probe.spec, rate_hz, min(planned_s, settings.idle_s))
+        if not spec.average_s:
+            check_sampling(spec, rate_hz, min(planned_s, idle_s))
         if loops * call.cycles > COUNTER_LIMIT_CYCLES:
             raise ParameterError(
                 f"a window of {planned_s:.3g} s takes {loops * call.cycles} cycles at {clock.hclk_hz / 1e6:g} MHz; the cycle counter wraps",
@@ -138,7 +148,7 @@ class EnergyMeter:
             raise
         # The core may still sleep, and a sleeping core need not answer the debug port; its clock may be off.
         awake_s = capture.trigger_fall_s + sleep_s * (1 + CLOCK_MARGIN) + EDGE_GUARD_S
-        under_test.sleep(max(0.0, awake_s - len(capture.current_a) / capture.sample_rate_hz))
+        under_test.sleep(max(0.0, awake_s - capture.captured_s))
         report = under_test.reattach(request, reattach_timeout_s)
         if release_s > settings.settle_s:
             raise VerifyError(
@@ -155,15 +165,7 @@ class EnergyMeter:
         return self._energy_run(capture, loops, report.word("window_cycles"), report.word("loop_empty_cycles"))
 
     def _energy_run(self, capture: Capture, loops: int, window_cycles: int, loop_empty_cycles: int) -> EnergyRun:
-        rate_hz = capture.sample_rate_hz
-        captured_s = len(capture.current_a) / rate_hz
-        idle_start_s = capture.trigger_fall_s + EDGE_GUARD_S
-        idle_end_s = min(idle_start_s + self._settings.idle_s, captured_s)
-        if idle_end_s - idle_start_s < self._settings.idle_s / 2:
-            raise VerifyError(
-                f"the window lasted {capture.trigger_fall_s:.4g} s of the {captured_s:.4g} s captured; no room is left for the idle window",
-                hint="the core clock is much slower than asked for",
-            )
+        active, idle = self._sampled(capture) if capture.averages is None else _averaged(capture, capture.averages)
         return EnergyRun(
             probe=self._driver,
             loops=loops,
@@ -174,7 +176,43 @@ class EnergyMeter:
             vdd_v=capture.vdd_v,
             vdd_measured=capture.vdd_measured,
             temperature_degc=capture.temperature_degc,
-            active=window_stats(capture.current_a, rate_hz, 0.0, capture.trigger_fall_s),
-            idle=window_stats(capture.current_a, rate_hz, idle_start_s, idle_end_s),
-            trace=Trace(rate_hz, array("f", capture.current_a.tobytes())),
+            active=active,
+            idle=idle,
+            trace=None
+            if capture.averages is not None
+            else Trace(capture.sample_rate_hz, array("f", capture.current_a.tobytes())),
         )
+
+    def _sampled(self, capture: Capture) -> tuple[CurrentStats, CurrentStats]:
+        """Return the statistics of the window and of the idle window after it. Raises VerifyError where no room is left for that."""
+        idle_start_s = capture.trigger_fall_s + EDGE_GUARD_S
+        idle_end_s = min(idle_start_s + self._settings.idle_s, capture.captured_s)
+        if idle_end_s - idle_start_s < self._settings.idle_s / 2:
+            raise VerifyError(
+                f"the window lasted {capture.trigger_fall_s:.4g} s of the {capture.captured_s:.4g} s captured; no room is left for the idle window",
+                hint="the core clock is much slower than asked for",
+            )
+        return (
+            window_stats(capture.current_a, capture.sample_rate_hz, 0.0, capture.trigger_fall_s),
+            window_stats(capture.current_a, capture.sample_rate_hz, idle_start_s, idle_end_s),
+        )
+
+
+def _averaged(capture: Capture, averages: Averages) -> tuple[CurrentStats, CurrentStats]:
+    """Return the statistics of readings that are averages: where in their windows they were taken is not known."""
+    fall_s = capture.trigger_fall_s
+    return _of_readings(averages.active_a, 0.0, fall_s), _of_readings(averages.idle_a, fall_s, averages.elapsed_s)
+
+
+def _of_readings(values_a: tuple[float, ...], start_s: float, end_s: float) -> CurrentStats:
+    mean_a = fmean(values_a)
+    return CurrentStats(
+        start_s=start_s,
+        end_s=end_s,
+        samples=len(values_a),
+        mean_a=mean_a,
+        std_a=stdev(values_a) if len(values_a) > 1 else 0.0,
+        min_a=min(values_a),
+        max_a=max(values_a),
+        charge_c=mean_a * (end_s - start_s),
+    )

@@ -21,7 +21,11 @@ class ProbeSpec:
 
     ``ranges``: those of the current with the limits of each, finest first, the last up to ``max_current_a`` or beyond; a driver that fixes the range
     at ``open`` tells that one alone. ``vdd_error`` of the supply voltage and ``timebase_error`` of the sample clock (both relative) are
-    limits, not standard deviations: treat them as the half-widths of rectangular distributions. Raises ParameterError.
+    limits, not standard deviations: treat them as the half-widths of rectangular distributions.
+
+    ``average_s``: of an instrument that gives averages over so long each instead of samples; it needs the windows of ``LEAST_AVERAGED_S``.
+    ``average_resolution``: half of the last digit of such a reading, relative at most; no noise makes up for it.
+    ``sees_window``: whether it tells the length of the window; a source that goes by the plan does not. Raises ParameterError.
     """
 
     model: str
@@ -34,6 +38,9 @@ class ProbeSpec:
     timebase_error: float
     vdd_range_v: tuple[float, float]
     source: str
+    average_s: float = 0.0
+    average_resolution: float = 0.0
+    sees_window: bool = True
 
     def __post_init__(self) -> None:
         if self.accuracy.ranges[-1].top_a < self.max_current_a:
@@ -44,7 +51,14 @@ class ProbeSpec:
     @property
     def accuracy(self) -> ProbeAccuracy:
         """What the data sheet promises, for the uncertainty budget."""
-        return ProbeAccuracy(self.ranges, self.vdd_error, self.timebase_error)
+        return ProbeAccuracy(
+            self.ranges,
+            self.vdd_error,
+            self.timebase_error,
+            average_s=self.average_s,
+            average_resolution=self.average_resolution,
+            sees_window=self.sees_window,
+        )
 
     @property
     def gain_error(self) -> float:
@@ -99,14 +113,25 @@ class CaptureRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Averages:
+    """What an instrument tells that averages instead of sampling: readings in ampere that lie wholly within the window (two or more), and
+    such while the core sleeps after it (one or more). ``elapsed_s``: so much time at least has passed since the trigger's rise.
+    """
+
+    active_a: tuple[float, ...]
+    idle_a: tuple[float, ...]
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """One triggered acquisition, complete and checked.
 
     ``current_a`` (n,) float32: sample k is the mean over [k, k + 1] / ``sample_rate_hz`` after the rising edge, by the
     probe's clock. ``trigger_fall_s``: when the trigger input fell again, seconds after the rise by the probe's clock.
     Each of the two edges is known to within half of ``trigger_resolution_s`` either way. ``vdd_v`` was measured by the probe in this capture
-    when ``vdd_measured``, else it is what was set.
-    ``temperature_degc``: the probe's own, where it tells.
+    when ``vdd_measured``, else it is what was set. ``temperature_degc``: the probe's own, where it tells. ``averages``: of an instrument that
+    does not sample; ``current_a`` is empty then.
     """
 
     sample_rate_hz: float
@@ -116,6 +141,12 @@ class Capture:
     vdd_v: float
     vdd_measured: bool
     temperature_degc: float | None
+    averages: Averages | None = None
+
+    @property
+    def captured_s(self) -> float:
+        """So much time has passed since the trigger's rise, by the samples or as the probe tells."""
+        return self.averages.elapsed_s if self.averages is not None else len(self.current_a) / self.sample_rate_hz
 
 
 class PortInfo(Protocol):
@@ -185,6 +216,7 @@ class CurrentProbe(ABC):
 
 _LARGER_PROBES: tuple[tuple[str, float], ...] = (
     ("X-NUCLEO-LPM01A", 0.05),  # UM2243, dynamic mode
+    ("X-NUCLEO-LPM01A (static mode)", 0.2),  # UM2243; driver lpm01a_static
     ("STLINK-V3PWR", 0.55),  # data brief: four ranges up to 550 mA
     ("Nordic PPK2", 1.0),  # PPK2 user guide: source and ampere mode
     ("Joulescope JS220", 3.0),  # JS220 user's guide: 3 A continuous
@@ -194,6 +226,11 @@ LEAST_WINDOW_SAMPLES = 50
 """A window of fewer samples than that says little about its mean, and its end, where it is taken from the current, is known to 4 % at best."""
 LEAST_WINDOW_TIME_CONSTANTS = 20
 """A window must outlast the probe's filter, which blurs both of its ends."""
+LEAST_AVERAGED_S = (3.0, 2.5)
+"""What an averaging instrument needs: of the window, which begins some tenths of a second after it was armed and is to hold some readings of a
+quarter of a second and their commands, and of the core's sleep after it."""
+MOST_OF_AVERAGE = 0.1
+"""A call may be so much of an averaging instrument's reading at most: it holds a part of a call, and which one nobody knows."""
 _FASTER_PROBES = "X-NUCLEO-LPM01A, STLINK-V3PWR, Nordic PPK2 (100 kS/s), Joulescope JS220 (1 MS/s)"
 
 
@@ -231,6 +268,16 @@ def check_range(spec: ProbeSpec, expected_current_a: float) -> None:
         f"(gain error up to {spec.gain_error:.1%})",
         hint=hint,
     )
+
+
+def check_averaging(spec: ProbeSpec, call_s: float) -> None:
+    """Raise ProbeRangeError when one call of ``call_s`` is too long for the averages of the probe. To be asked before a point is measured."""
+    if call_s > MOST_OF_AVERAGE * spec.average_s:
+        raise ProbeRangeError(
+            f"one call takes {format_si(call_s, 's')}, and {spec.model} averages over {format_si(spec.average_s, 's')}: "
+            f"a reading would hold a part of a call only",
+            hint=f"use a probe that samples: {_FASTER_PROBES}; or a smaller workload, or a faster clock",
+        )
 
 
 def check_sampling(spec: ProbeSpec, sample_rate_hz: float, window_s: float) -> None:

@@ -40,6 +40,7 @@ class Constant(CurrentProbe):
         vdd_range_v=(1.6, 5.5),
         source="stated by the user, not measured; the supply is the board's own, taken to be within 10 % of the station's vdd; "
         "the window's length is planned, not measured: 2 %",
+        sees_window=False,
     )
 
     def __init__(self, url: str) -> None:

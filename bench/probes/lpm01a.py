@@ -3,10 +3,12 @@
 Ref: UM2243 (board), UM2269 (firmware and its serial commands). USB CDC 0483:5740, 3686400 baud. Wiring: VOUT to the target's IDD
 jumper, D7 to its trigger pin. The falling edge of D7 arrives as an event among the samples.
 
-Static mode (200 mA) is not offered: it answers an acquisition with one averaged value, in which neither a window nor its end can be seen.
+Static mode, to 200 mA, is a driver of its own (``lpm01a_static``): it answers with averages, not with samples.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from bench.probes.base import CaptureRequest, PortInfo, ProbeSpec
 from bench.probes.powershield import PowerShieldProbe
@@ -36,7 +38,7 @@ class Lpm01a(PowerShieldProbe):
     ascii_limits = ((5e3, 10.0), (10e3, 1.0), (20e3, 0.5))
     longest_s = 10.0
     endless_s = 86_400.0  # UM2269: acqtime inf; a day is longer than any window
-    set_up = (
+    set_up: ClassVar[tuple[tuple[str, str], ...]] = (
         ("acqmode", "dyn"),
         ("funcmode", "optim"),
         ("output", "current"),

@@ -12,16 +12,26 @@ from abc import abstractmethod
 from contextlib import suppress
 from typing import ClassVar
 
-from bench.errors import BenchError, ParameterError, ProbeDisconnected, ProbeProtocolError, ProbeTimeout
+from bench.errors import (
+    BenchError,
+    ParameterError,
+    ProbeDisconnected,
+    ProbeProtocolError,
+    ProbeTimeout,
+    UnknownName,
+)
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, check_supply
 from bench.probes.powershield_check import STAMP_EVERY, WindowEnd, build_capture, refuse_errors
 from bench.probes.powershield_stream import AsciiParser, BinaryParser, StreamParser
 from bench.probes.serial_port import SerialLink, open_serial
+from bench.probes.url_options import take_option
 from bench.units import format_si
 
 SAMPLE_RATES_HZ = (*(digit * 10**decade for decade in range(5) for digit in (1, 2, 5)), 100_000)
 """What ``freq`` takes, UM2269."""
 ASCII = "ascii_dec"
+FORMATS = ("ascii", "binary")
+"""What a user calls them."""
 TRACE_SAMPLES = 2_000_000
 """A longer trace is sampled more slowly: its mean is as good, since whatever changes within seconds is seen all the same."""
 SLOWEST_HZ = 1000
@@ -36,7 +46,10 @@ power-on reset ends (DS10693: 3 ms at most) in it."""
 
 
 class PowerShieldProbe(CurrentProbe):
-    """What the family has in common. ``sample_format``: ``ascii_dec``, or the binary one (any rate; the default)."""
+    """What the family has in common. ``url``: device file or pyserial URL, with ``?format=ascii`` or ``?format=binary`` (any rate; the default).
+
+    ``sample_format``, where it is given, is the instrument's own word for it.
+    """
 
     baudrate: ClassVar[int]
     line_end: ClassVar[bytes] = b"\n"
@@ -56,12 +69,14 @@ class PowerShieldProbe(CurrentProbe):
     stamp_every: ClassVar[int | None] = STAMP_EVERY
 
     def __init__(self, url: str, sample_format: str = "") -> None:
-        self.sample_format = sample_format or self.binary_format
+        self.url, chosen = take_option(url, "format")
+        if chosen is not None and chosen not in FORMATS:
+            raise UnknownName.among("sample format", chosen, list(FORMATS))
+        self.sample_format = sample_format or (ASCII if chosen == "ascii" else self.binary_format)
         if self.sample_format not in (self.binary_format, ASCII):
             raise ParameterError(
                 f"unknown sample format {sample_format!r}", hint=f"use {self.binary_format} or {ASCII}"
             )
-        self.url = url
         self._link: SerialLink | None = None
         self._settings: dict[str, str] = {}
         self._vdd_v = 0.0
@@ -69,8 +84,13 @@ class PowerShieldProbe(CurrentProbe):
         self._armed: CaptureRequest | None = None
 
     def rate_for(self, wanted_hz: float, duration_s: float) -> float:
-        """Return the highest rate up to ``wanted_hz`` that keeps the trace within ``TRACE_SAMPLES``, at least ``SLOWEST_HZ``."""
+        """Return the highest rate up to ``wanted_hz`` that keeps the trace within ``TRACE_SAMPLES``, at least ``SLOWEST_HZ``; in ASCII
+        one that the format keeps up with, where there is such.
+        """
         wanted_hz = super().rate_for(wanted_hz, duration_s)
+        if self.sample_format == ASCII:
+            able = [rate_hz for rate_hz, limit_s in self.ascii_limits if duration_s <= limit_s]
+            wanted_hz = min(wanted_hz, max(able, default=self.ascii_limits[0][0]))
         rates = [rate for rate in SAMPLE_RATES_HZ if SLOWEST_HZ <= rate <= wanted_hz]
         fitting = [rate for rate in rates if rate * duration_s <= TRACE_SAMPLES]
         return float(max(fitting, default=min(rates, default=wanted_hz)))

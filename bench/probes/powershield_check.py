@@ -9,7 +9,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import CurrentProbeError, ProbeProtocolError, ProbeSaturated, ProbeTimeout, SamplesLost
+from bench.errors import (
+    CurrentProbeError,
+    ProbeProtocolError,
+    ProbeRangeError,
+    ProbeSaturated,
+    ProbeTimeout,
+    SamplesLost,
+)
 from bench.probes.base import Capture, ProbeSpec
 from bench.probes.powershield_stream import Mark, MarkKind, StreamParser
 from bench.units import format_si
@@ -105,6 +112,11 @@ def refuse_errors(marks: Sequence[Mark], spec: ProbeSpec) -> None:
             or (mark.kind is MarkKind.ERROR and re.search("overflow|buffer|lost", text))
         ):
             raise SamplesLost(f"the buffer of {spec.model} overflowed {told}", hint=_LOWER_RATE)
+        if mark.kind is MarkKind.ERROR and "not constant" in text:
+            raise ProbeRangeError(
+                f"{spec.model} refuses the current, as it is not constant, {told}",
+                hint="static mode averages constant currents only: use a probe that samples (stlink_v3pwr, ppk2, joulescope)",
+            )
         if mark.kind is MarkKind.ERROR:
             raise ProbeProtocolError(
                 f"{spec.model} reports an error {told}", hint="power-cycle the probe, then measure again"

@@ -126,7 +126,7 @@ class _Parser:
                 self._mark(MarkKind.COMPLETED, line)
                 self.completed = True
             elif line:
-                self._mark(MarkKind.INFO, line)
+                self._mark(_line_kind(line.lower().removeprefix("powershield >").strip()), line)
         # Checked by line (above) and for what is pending, so that the verdict does not depend on how the bytes are cut.
         if not self.completed and self._trailer_bytes + len(self._pending) > _MAX_TRAILER_BYTES:
             raise ProbeProtocolError(
@@ -135,6 +135,13 @@ class _Parser:
             )
         if self.completed:
             self._drop(len(self._pending))
+
+
+def _line_kind(lower: str) -> MarkKind:
+    """Return what a line of text, in lower case, is: the instrument may take back what it sent, after its end as well."""
+    if not lower.startswith("error"):
+        return MarkKind.INFO
+    return MarkKind.OVERCURRENT if re.search("over.?current", lower) else MarkKind.ERROR
 
 
 def _text(raw: bytes | bytearray) -> str | None:
@@ -312,7 +319,7 @@ class AsciiParser(_Parser):
             self._mark(MarkKind.END)
             self.ended = True
         elif lower.startswith("error"):
-            self._mark(MarkKind.OVERCURRENT if re.search("over.?current", lower) else MarkKind.ERROR, line)
+            self._mark(_line_kind(lower), line)
         elif lower.startswith("pwr "):
             self._mark(MarkKind.TARGET_DOWN if lower.endswith("off") else MarkKind.POWER, line)
         elif line:

@@ -20,6 +20,7 @@ _OWN = (
     EntryPoint("csv", "bench.probes.trace_file:CsvTrace", GROUP),
     EntryPoint("joulescope", "bench.probes.joulescope:Joulescope", GROUP),
     EntryPoint("lpm01a", "bench.probes.lpm01a:Lpm01a", GROUP),
+    EntryPoint("lpm01a_static", "bench.probes.lpm01a_static:Lpm01aStatic", GROUP),
     EntryPoint("ppk2", "bench.probes.ppk2:Ppk2", GROUP),
     EntryPoint("ppk2_ampere", "bench.probes.ppk2:Ppk2Ampere", GROUP),
     EntryPoint("scpi", "bench.probes.scpi:Scpi", GROUP),

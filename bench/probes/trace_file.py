@@ -165,7 +165,9 @@ class CsvTrace(CurrentProbe):
         request, self._armed = self._armed, None
         if request is None:
             raise ParameterError("collect without arm", hint="call arm first")
-        return cut(self._read(), request, self.spec, self._vdd_v, str(self._path))
+        trace = self._read()
+        self.spec = replace(self.spec, sees_window=trace.trigger is not None)
+        return cut(trace, request, self.spec, self._vdd_v, str(self._path))
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -29,6 +29,17 @@ def split_url(url: str, known: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     return target.strip(), options
 
 
+def take_option(url: str, key: str) -> tuple[str, str | None]:
+    """Return ``url`` without option ``key``, and the option's value, None where it is not there. Other options are somebody else's and stay."""
+    target, _, query = url.partition("?")
+    parts = [part for part in query.split("&") if part]
+    mine = [part.partition("=")[2] for part in parts if part.partition("=")[0] == key]
+    if len(mine) > 1:
+        raise ParameterError(f"{url!r}: option {key} is there twice", hint="keep one of them")
+    others = "&".join(part for part in parts if part.partition("=")[0] != key)
+    return f"{target}?{others}" if others else target, mine[0] if mine else None
+
+
 def quantity(options: Mapping[str, str], key: str, unit: str, default: float) -> float:
     """Return option ``key`` in ``unit``; it must be positive. Raises ParameterError."""
     if key not in options:

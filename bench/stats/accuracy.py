@@ -47,7 +47,8 @@ def same_limits(tops_a: Sequence[float], gain_error: float, offset_error_a: floa
 @dataclass(frozen=True, slots=True)
 class ProbeAccuracy:
     """The limits of a probe: of the current by ``ranges`` (finest first, at least one), ``vdd_relative`` of the supply voltage,
-    ``timebase_relative`` of its clock (a plain crystal's 100 ppm unless the data sheet knows better).
+    ``timebase_relative`` of its clock (a plain crystal's 100 ppm unless the data sheet knows better). ``average_s``: the probe gives averages
+    over so long each, from within the window, instead of samples (0), with ``average_resolution`` as the relative limit of their digits. ``sees_window``: it tells how long the window was.
 
     Limits are half-widths of rectangular distributions. Raises ParameterError for negative or infinite limits and ranges out of order.
     """
@@ -55,10 +56,15 @@ class ProbeAccuracy:
     ranges: tuple[CurrentRange, ...]
     vdd_relative: float
     timebase_relative: float = 100e-6
+    average_s: float = 0.0
+    average_resolution: float = 0.0
+    sees_window: bool = True
 
     def __post_init__(self) -> None:
         rectangular(self.vdd_relative)
         rectangular(self.timebase_relative)
+        rectangular(self.average_s)
+        rectangular(self.average_resolution)
         tops = [each.top_a for each in self.ranges]
         if not tops or any(low >= high for low, high in pairwise(tops)):
             raise ParameterError(f"ranges must ascend, and one there must be; got {tops}")

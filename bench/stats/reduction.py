@@ -101,7 +101,7 @@ def _core_clock(
         clock.hclk_hz,
         (UncertaintyTerm(LATENCY, f"clock: {clock.oscillator} tolerance", u_nominal, True, "board description"),),
     )
-    if energy_run is None or accuracy is None:
+    if energy_run is None or accuracy is None or not accuracy.sees_window:
         return nominal, None
     measured_hz, u_edges_hz = true_clock(energy_run.window_cycles, energy_run.window_s, energy_run.window_resolution_s)
     uncounted = rectangular(_UNCOUNTED_CYCLES / energy_run.window_cycles)
@@ -164,14 +164,26 @@ def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> 
     # How much the current changes at the window's edges, relative to its mean: what is at stake for anything that blurs the window.
     step = abs(mean_a - run.idle.mean_a) / mean_a
     edge = rectangular(run.window_resolution_s / 2) / run.window_s * step
+    edges = (
+        (
+            UncertaintyTerm(ENERGY, "current: window start", edge, False, "resolution of the probe's edges"),
+            UncertaintyTerm(ENERGY, "current: window end", edge, False, "resolution of the probe's edges"),
+        )
+        if not accuracy.average_s
+        else (
+            _part_term(run, step, accuracy.average_s),
+            UncertaintyTerm(
+                ENERGY, "current: resolution", rectangular(accuracy.average_resolution), False, "digits of a reading"
+            ),
+        )
+    )
     # The loop around the kernel is in the window too. Its own current is unknown; it is taken to be as far from the kernel's as idling is.
     loop_share = abs(1 - count.net * run.loops / run.window_cycles)
     return (
         UncertaintyTerm(ENERGY, "current: repeatability", u_mean_a / mean_a, False, how, freedom),
         UncertaintyTerm(ENERGY, f"current: probe gain, {where}", rectangular(gain), common, probe),
         UncertaintyTerm(ENERGY, f"current: probe offset, {where}", rectangular(offset_a) / mean_a, common, probe),
-        UncertaintyTerm(ENERGY, "current: window start", edge, False, "resolution of the probe's edges"),
-        UncertaintyTerm(ENERGY, "current: window end", edge, False, "resolution of the probe's edges"),
+        *edges,
         UncertaintyTerm(
             ENERGY,
             "current: loop overhead",
@@ -186,6 +198,23 @@ def _energy_terms(run: EnergyRun, count: NetCycles, accuracy: ProbeAccuracy) -> 
             True,
             f"{'measured' if run.vdd_measured else 'as set'}; {probe}",
         ),
+    )
+
+
+def _part_term(run: EnergyRun, step: float, average_s: float) -> UncertaintyTerm:
+    """Return what it matters that an average holds a part of a call besides whole ones.
+
+    A call that draws two currents, D apart, for shares d and 1 - d of its length P: over n P + r the mean is off that of whole calls by
+    D (min(r / P, d) - d r / P) P / (n P + r) at most, D d (1 - d) P / T where r = d P, and D P / 4 T where d is a half. Nobody knows D; it is taken to
+    be the step to the idle current.
+    """
+    call_s = run.window_s / run.loops
+    return UncertaintyTerm(
+        ENERGY,
+        "current: part of a call",
+        rectangular(step / 4 * call_s / average_s),
+        False,
+        "idle current as the limit",
     )
 
 
@@ -204,5 +233,5 @@ def _repeatability(run: EnergyRun) -> tuple[float, float, str]:
     return (
         active.std_a / math.sqrt(active.samples),
         active.samples - 1.0,
-        "spread of the samples, taken as independent (no trace)",
+        "spread of the readings, taken as independent (no trace)",
     )

@@ -23,7 +23,12 @@ def bind(workplace: Workplace, driver: str, instrument: str, fault: str = "") ->
 
 @pytest.mark.parametrize(
     ("driver", "instrument", "relative"),
-    [("stlink_v3pwr", "stlink_v3pwr", 0.05), ("ppk2", "ppk2", 0.3), ("ppk2_ampere", "ppk2", 0.3)],
+    [
+        ("stlink_v3pwr", "stlink_v3pwr", 0.05),
+        ("ppk2", "ppk2", 0.3),
+        ("ppk2_ampere", "ppk2", 0.3),
+        ("lpm01a_static", "lpm01a", 0.05),
+    ],
 )
 def test_a_point_is_measured(workplace: Workplace, driver: str, instrument: str, relative: float) -> None:
     bind(workplace, driver, instrument)
@@ -35,6 +40,8 @@ def test_a_point_is_measured(workplace: Workplace, driver: str, instrument: str,
     )  # the board model's figure for this loop at 16 MHz
     assert float(row["vdd_v"]) == pytest.approx(3.3, rel=0.02)
     assert 0 < float(row["energy_u95_j"]) < relative * float(row["energy_j"])
+    # Static mode gives averages from within the window: the clock is confirmed by its registers, and not measured.
+    assert bool(row["sysclk_measured_hz"]) == (driver != "lpm01a_static")
 
 
 def test_lost_samples_reject_the_point(workplace: Workplace) -> None:
@@ -56,5 +63,6 @@ def test_a_stated_current_is_an_estimate_and_says_so(workplace: Workplace) -> No
     (row,) = outcome.rows()
     assert "not measured" in outcome.err
     assert float(row["current_a"]) == pytest.approx(6e-3)
+    assert not row["sysclk_measured_hz"]  # nothing measured the window either
     assert float(row["energy_j"]) == pytest.approx(6e-3 * 3.3 * float(row["latency_s"]), rel=1e-3)
     assert 0.2 < float(row["energy_u95_j"]) / float(row["energy_j"]) < 0.6

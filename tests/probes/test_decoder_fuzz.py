@@ -1,6 +1,6 @@
 """A hundred thousand damaged streams for the decoders of the drivers: never a crash, never a hang, never a number that is silently wrong.
 
-The streams are short and go straight to what turns bytes into a capture, so that the number is affordable in every run of the tests: 15,000 for each of six decoders
+The streams are short and go straight to what turns bytes into a capture, so that the number is affordable in every run of the tests: 15,000 for each of seven decoders
 of bytes, 5,000 streams and 5,000 sequences of messages for the Joulescope's. BENCH_DECODER_CASES=100000 (300000 for the Joulescope's) makes it as many for each. test_probe_fuzz.py sends fewer and longer ones through whole drivers.
 """
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bench.errors import CurrentProbeError
 from bench.probes.joulescope_stream import TriggeredStreams
 from bench.probes.lpm01a import Lpm01a
+from bench.probes.lpm01a_static import Lpm01aStatic, one_value
 from bench.probes.powershield_check import WindowEnd, build_capture, by_event
 from bench.probes.powershield_stream import AsciiParser, BinaryParser, StreamParser
 from bench.probes.ppk2_calibration import convert, parse_metadata
@@ -96,6 +97,29 @@ def ascii_stream() -> bytes:
 
 
 PPK2_LEVELS = pulse(before=20, high=HIGH, after=SAMPLES)
+STATIC_LEVELS = ("1001-04", "1002-04")
+
+
+def static_stream() -> bytes:
+    """Two static acquisitions, each with its answer, one after the other."""
+    return "".join(
+        f"{value}\r\nend\r\nsummary beg\r\nAcquisition mode: static\r\nsummary end\r\nPowerShield > Acquisition completed\r\n"
+        for value in STATIC_LEVELS
+    ).encode()
+
+
+def static(data: bytes) -> Trace:
+    """What the static mode's driver does with the bytes of its acquisitions: one value each, concluded, and nothing taken back."""
+    found = []
+    for answer in data.split(b"Acquisition completed\r\n")[:-1]:
+        stream = AsciiParser()
+        stream.feed(answer + b"Acquisition completed\r\n")
+        found.append(one_value(stream, Lpm01aStatic.spec, "fuzz"))
+    if len(found) < len(STATIC_LEVELS):
+        raise CurrentProbeError("not complete: the driver times out")
+    return np.array(found[: len(STATIC_LEVELS)]), 0.0
+
+
 CALIBRATION = parse_metadata(METADATA)
 
 
@@ -183,6 +207,7 @@ class Subject:
     stream: bytes
     decode: Callable[[bytes], Trace]
     samples_off: int = 0
+    samples: int = SAMPLES
     share: int = 1
     """One in so many cases is tried: a decoder that costs more."""
     strict: frozenset[str] = frozenset({"cut", "lose", "insert"})
@@ -192,6 +217,7 @@ class Subject:
 SUBJECTS = {
     "lpm01a": Subject(binary_stream(event=True), partial(powershield, BinaryParser, Lpm01a, by_event), 2),
     "lpm01a_ascii": Subject(ascii_stream(), partial(powershield, AsciiParser, Lpm01a, by_event), 2),
+    "lpm01a_static": Subject(static_stream(), static, samples=len(STATIC_LEVELS), strict=frozenset({"cut"})),
     "stlink_v3pwr": Subject(
         binary_stream(event=False), partial(powershield, BinaryParser, StlinkV3Pwr, partial(_by_step, 50e3, 0.0)), 2
     ),
@@ -207,7 +233,7 @@ SUBJECTS = {
 def test_damaged_streams(name: str) -> None:
     subject = SUBJECTS[name]
     good_a, good_end = subject.decode(subject.stream)
-    assert good_a.size == SAMPLES
+    assert good_a.size == subject.samples
     source = random.Random(name)
     refused = 0
     cases = CASES // subject.share
@@ -220,11 +246,11 @@ def test_damaged_streams(name: str) -> None:
             refused += 1
             continue
         where = f"case {case}: {kind}, {data.hex()}"
-        assert abs(found_a.size - SAMPLES) <= subject.samples_off, where
+        assert abs(found_a.size - subject.samples) <= subject.samples_off, where
         assert np.isfinite(found_a).all(), where
         # The tolerance of the count lets two samples in, whatever they are.
-        if kind in subject.strict and (kind != "insert" or found_a.size == SAMPLES):
-            shared = min(found_a.size, SAMPLES)
+        if kind in subject.strict and (kind != "insert" or found_a.size == subject.samples):
+            shared = min(found_a.size, subject.samples)
             moved = subject.samples_off + (1 if kind == "lose" else 2)
             assert abs(found_end - good_end) <= moved * 1e-5, where
             assert abs(float(found_a[:shared].mean()) - float(good_a[:shared].mean())) <= 0.15 * good_a.max(), where

@@ -98,7 +98,7 @@ class Port:
 @pytest.mark.parametrize(
     ("port", "drivers"),
     [
-        (Port(0x0483, 0x5740, "PowerShield (Virtual ComPort in FS Mode)"), ["lpm01a"]),
+        (Port(0x0483, 0x5740, "PowerShield (Virtual ComPort in FS Mode)"), ["lpm01a", "lpm01a_static"]),
         (Port(0x0483, 0x5740, "STM32 Virtual ComPort"), []),
         (Port(0x0483, 0x3757, "STLINK-V3PWR - ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
         (Port(0x0483, 0x3757, "STLINK-V3PWR", "ST-Link VCP-PWR Ctrl"), ["stlink_v3pwr"]),
@@ -142,6 +142,7 @@ def test_in_range(current_a: float) -> None:
 @pytest.mark.parametrize(
     ("current_a", "hint"),
     [
+        (49.5e-3, "X-NUCLEO-LPM01A (static mode)"),
         (49.5e-3, "STLINK-V3PWR"),
         (100e-3, "STLINK-V3PWR"),
         (0.7, "PPK2"),
@@ -154,7 +155,7 @@ def test_out_of_range_names_another_probe(current_a: float, hint: str) -> None:
     with pytest.raises(ProbeRangeError, match="X-NUCLEO-LPM01A") as caught:
         check_range(Lpm01a.spec, current_a)
     assert hint in caught.value.hint
-    assert "LPM01A" not in caught.value.hint
+    assert "X-NUCLEO-LPM01A (to" not in caught.value.hint
 
 
 @pytest.mark.parametrize("values", [(0, 1, 1), (1, -1, 1), (1, 1, float("inf")), (float("nan"), 1, 1)])

@@ -83,13 +83,20 @@ def test_noise_that_hides_the_end_is_refused() -> None:
         find_step_down(values, PLAN)
 
 
+def filtered(values: NDArray[np.float64], time_constant: float) -> tuple[NDArray[np.float64], float]:
+    """Return ``values`` behind a first-order filter, and by how many samples that delays them."""
+    weights = np.exp(-np.arange(round(25 * time_constant) + 10) / time_constant)
+    weights /= weights.sum()
+    slow = np.convolve(np.r_[np.full(weights.size - 1, values[0]), values], weights, "valid")
+    return slow, float((np.arange(weights.size) * weights).sum())
+
+
 @pytest.mark.parametrize("time_constant", [0.3, 5.0, 20.0])
 def test_a_slow_filter_delays_the_end_by_its_time_constant(time_constant: float) -> None:
-    values, pole = trace(1000.0), np.exp(-1 / time_constant)
-    weights = (1 - pole) * pole ** np.arange(round(20 * time_constant) + 10)
-    slow = np.convolve(np.r_[np.full(weights.size - 1, 2e-3), values], weights, "valid")
-    delay = float((np.arange(weights.size) * weights).sum())  # of this discrete filter
-    assert find_step_down(slow, PLAN, filter_samples=time_constant).position == pytest.approx(1000 + delay, abs=0.1)
+    slow, delay = filtered(trace(1000.0), time_constant)
+    step = find_step_down(slow, PLAN, filter_samples=time_constant)
+    assert step.position == pytest.approx(1000 + delay, abs=0.1)
+    assert step.unsure < 0.1
 
 
 @pytest.mark.parametrize("fall", [600.0, 1300.0])
@@ -116,13 +123,15 @@ def test_an_interruption_in_the_window_is_refused_though_the_end_is_clear() -> N
 
 @given(
     fall=st.floats(920, 1080),
-    share=st.floats(0.05, 0.5),
-    layers=st.lists(st.tuples(st.integers(20, 300), st.floats(1.0, 6.0)), min_size=1, max_size=6),
+    share=st.floats(0.0, 0.96),
+    layers=st.lists(st.tuples(st.integers(3, 300), st.floats(1.0, 6.0)), min_size=1, max_size=6),
     seed=st.integers(0, 100),
 )
 @settings(max_examples=100, deadline=None)
 def test_any_layers(fall: float, share: float, layers: list[tuple[int, float]], seed: int) -> None:
-    """Whatever the layers draw, twice the sleeping core's current or more, the end is found, or refused; no other edge is taken for it."""
+    """Whatever the layers draw, a few percent over the sleeping core's current or more, and however short they are: the end is found to within
+    what is said of it, or refused; no other edge is taken for it.
+    """
     pattern = np.concatenate([np.full(count, factor) for count, factor in layers])
     inside = np.clip(fall - np.arange(3000), 0.0, 1.0)
     low_a = share * 5e-3
@@ -131,13 +140,40 @@ def test_any_layers(fall: float, share: float, layers: list[tuple[int, float]], 
     try:
         step = find_step_down(values, PLAN)
     except CurrentProbeError:
+        assert share > 0.9, "weak, but plain to see"
         return
-    assert step.position == pytest.approx(fall, abs=5.0)  # a weak layer of a few samples before the fall blurs it
+    assert step.position == pytest.approx(fall, abs=1.2 + step.unsure)
+
+
+def test_random_layers_noise_and_filters() -> None:
+    """As above, 200 times, seeded, in up to 5 % of noise and behind a filter: one in a hundred may be off by more than two deviations."""
+    random = np.random.default_rng(7)
+    off, refused = [], 0
+    for _ in range(200):
+        fall, share, noise = random.uniform(920, 1080), random.uniform(0.05, 0.97), 10 ** random.uniform(-4, -1.3)
+        layers = [(random.integers(5, 300), 1 + 5 * random.random() ** 2) for _ in range(random.integers(1, 7))]
+        pattern = np.concatenate([np.full(count, factor) for count, factor in layers])
+        inside = np.clip(fall - np.arange(3000), 0.0, 1.0)
+        values, delay, time_constant = share + (np.resize(pattern, 3000) - share) * inside, 0.0, 0.0
+        if random.random() < 0.7:
+            time_constant = float(random.choice([0.32, 3.0]))
+            values, delay = filtered(values, time_constant)
+        values = 5e-3 * (values + noise * random.standard_normal(3000))
+        try:
+            step = find_step_down(values.astype(np.float32), PLAN, filter_samples=time_constant)
+        except CurrentProbeError:
+            refused += 1
+            continue
+        off.append(abs(step.position - fall - delay) / (1.2 + step.unsure))
+    assert refused < 4
+    assert np.quantile(off, 0.5) < 0.05
+    assert np.quantile(off, 0.99) < 1.0
+    assert max(off) < 2.0
 
 
 def test_filter_and_tail_are_taken_off() -> None:
-    fall_s, resolution_s = fall_time(trace(1000.0), 100e3, bandwidth_hz=50e3, tail_s=40e-6)
-    assert fall_s == pytest.approx(10e-3 - 3.183e-6 - 20e-6, abs=1e-8)
+    fall_s, resolution_s = fall_time(trace(1000.0), 100e3, bandwidth_hz=500e3, tail_s=40e-6)
+    assert fall_s == pytest.approx(10e-3 - 0.3183e-6 - 20e-6, abs=1e-8)
     assert resolution_s == pytest.approx(60e-6)
 
 

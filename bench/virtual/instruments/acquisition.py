@@ -15,11 +15,15 @@ from bench.virtual.instruments.wiring import Board
 STAMP_EVERY = 1000
 _LOST_SAMPLES_S = 5e-3  # at least three steps of the time stamps' clock
 _STALE_SAMPLES = 300
+_PEAKS_S = 1e-3
+"""In static mode the current is watched for changes through a filter of this length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the host has set when it says ``start``; ``sample_limit`` None: until told to stop."""
+    """What the host has set when it says ``start``; ``sample_limit`` None: until told to stop. ``constant_to``: in static mode, by how much of its
+    mean (relative) the current may change within a sample; None in dynamic mode.
+    """
 
     period_s: float
     sample_limit: int | None
@@ -30,6 +34,7 @@ class Settings:
     trip_a: float
     vdd_v: float
     temperature_degc: float
+    constant_to: float | None = None
 
 
 class Acquisition:
@@ -93,7 +98,8 @@ class Acquisition:
             f"Current {name} (nA): {value * 1e9:.0f}"
             for name, value in zip(("min", "max", "mean"), values, strict=True)
         ]
-        return ["summary beg", *lines, "summary end"]
+        mode = "dynamic" if self._settings.constant_to is None else "static"
+        return ["summary beg", f"Acquisition mode: {mode}", *lines, "summary end"]
 
     def _trigger(self, out: bytearray) -> bool:
         now_s = self._board.time_s
@@ -145,7 +151,9 @@ class Acquisition:
                 until = min(until, events[0])
             if self._taken < self._fault_at:
                 until = min(until, self._fault_at)
+            start_s = self._start_s + self._taken * self._period_s
             seen_a = self._take(until - self._taken)
+            self._refuse_changes(start_s, out)
             limit_a = self._settings.trip_a
             out += self._encoder.samples(np.clip(seen_a, 0.0, limit_a))
             self._sent += seen_a.size
@@ -184,6 +192,21 @@ class Acquisition:
             self._statistics[2] + float(seen_a.sum()),
         )
         return seen_a
+
+    def _refuse_changes(self, start_s: float, out: bytearray) -> None:
+        """Complain of a current that is not constant within the sample from ``start_s`` on. The number follows all the same."""
+        allowed = self._settings.constant_to
+        if allowed is None:
+            return
+        count = max(1, round(self._period_s / _PEAKS_S))
+        seen_a = self._board.timeline.current_samples(start_s, self._period_s / count, count)
+        mean_a = float(np.mean(seen_a))
+        for peak, off_a in (("low", mean_a - float(seen_a.min())), ("high", float(seen_a.max()) - mean_a)):
+            if off_a > allowed * mean_a:
+                out += self._encoder.error(
+                    f"Static acquisition: current not constant (current peak {peak}). Acquisition stopped."
+                )
+                return
 
     def _end_in_overcurrent(self, out: bytearray) -> None:
         out += self._encoder.overcurrent() + self._encoder.end()

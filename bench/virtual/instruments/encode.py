@@ -43,6 +43,7 @@ class Encoder(Protocol):
     def event(self, number: int) -> bytes: ...
     def conditions(self, vdd_v: float, temperature_degc: float) -> bytes: ...
     def overcurrent(self) -> bytes: ...
+    def error(self, text: str) -> bytes: ...
     def end(self) -> bytes: ...
 
 
@@ -73,6 +74,10 @@ class BinaryEncoder:
         """Frame F5."""
         return _frame(0xF5, bytes(self._overcurrent_bytes))
 
+    def error(self, text: str) -> bytes:
+        """Frame F1: what is wrong."""
+        return _frame(0xF1, f"{text}\r\n".encode("ascii"))
+
     def end(self) -> bytes:
         """Frame F4."""
         return _frame(0xF4, b"")
@@ -81,11 +86,12 @@ class BinaryEncoder:
 class AsciiEncoder:
     """``format ascii_dec``: four digits and a power of ten a line, ``6409-07``; a NUL follows each time stamp.
 
-    ``trip_a`` is what the error line of an overcurrent tells.
+    ``trip_a`` and ``mode`` (dynamic, static) are what the error line of an overcurrent tells.
     """
 
-    def __init__(self, trip_a: float) -> None:
+    def __init__(self, trip_a: float, mode: str = "dynamic") -> None:
         self._trip_a = trip_a
+        self._mode = mode
 
     def samples(self, current_a: NDArray[np.float64]) -> bytes:
         """Nine bytes a sample."""
@@ -107,7 +113,11 @@ class AsciiEncoder:
 
     def overcurrent(self) -> bytes:
         """An error line."""
-        return f"error: Overcurrent >{self._trip_a * 1e3:.0f}mA, dynamic acquisition stopped\r\n".encode("ascii")
+        return self.error(f"Overcurrent >{self._trip_a * 1e3:.0f}mA, {self._mode} acquisition stopped")
+
+    def error(self, text: str) -> bytes:
+        """An error line."""
+        return f"error: {text}\r\n".encode("ascii")
 
     def end(self) -> bytes:
         """The ``end`` line."""

@@ -1,7 +1,8 @@
 """A virtual X-NUCLEO-LPM01A.
 
-Ref: UM2269 (commands), UM2243 (ranges). Public measurement logs: dynamic acquisition stops above 59 mA, static acquisition answers with one
-averaged value. Where the auto-ranging switches is not documented; decades are assumed.
+Ref: UM2269 (commands), UM2243 (ranges). Public measurement logs: dynamic acquisition stops above 59 mA; static acquisition answers with one
+averaged value, refuses a current that is not constant (``current peak low``), and sends a number after the refusal. Where the auto-ranging
+switches is not documented; decades are assumed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bench.virtual.instruments.frontend import DataSheet
+from bench.virtual.instruments.frontend import DataSheet, Errors
 from bench.virtual.instruments.powershield import ASCII, VirtualPowerShield
 from bench.virtual.instruments.wiring import Board
 
-_STATIC_A = 200e-3
+STATIC_SHEET = DataSheet(
+    salt=0x4C5053,
+    gain=0.02,
+    offset_a=1e-9,
+    clock=100e-6,
+    vdd_set=0.01,
+    vdd_read=0.01,
+    range_tops_a=(2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 200e-3),
+    trip_a=200e-3,
+    bandwidth_hz=100e3,
+    noise_floor_a=10e-9,
+    noise_of_reading=1e-4,
+    glitch=0.0,
+    settle_s=5e-6,
+)
+"""In static mode. Supply, voltmeter and crystal are those of the dynamic mode."""
 
 
 class VirtualLpm01a(VirtualPowerShield):
@@ -70,6 +86,7 @@ class VirtualLpm01a(VirtualPowerShield):
 
     def __init__(self, board: Board, seed: int = 0) -> None:
         super().__init__(board, seed)
+        self._static_errors = Errors.of(STATIC_SHEET, seed)
         self.answers = {
             "lcd": "",
             "calib": "",
@@ -79,5 +96,5 @@ class VirtualLpm01a(VirtualPowerShield):
         }
 
     @property
-    def _trip_a(self) -> float:
-        return _STATIC_A if self._settings["acqmode"] == "stat" else self.sheet.trip_a
+    def _front(self) -> tuple[DataSheet, Errors]:
+        return (STATIC_SHEET, self._static_errors) if self._static else super()._front

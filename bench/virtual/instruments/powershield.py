@@ -21,6 +21,8 @@ RATES_HZ = frozenset(digit * 10**decade for decade in range(5) for digit in (1, 
 _PREFIX = {"": "0", "n": "-9", "u": "-6", "m": "-3", "s": "0", "k": "3"}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?:([numsk]?)|([+-]\d+))")
 _STATIC_FOREVER_S = 1.0
+_CONSTANT_TO = 0.1
+"""A current whose mean over a millisecond leaves its mean by more (relative) is not constant. What the instrument goes by is not documented."""
 ASCII = "ascii_dec"
 
 
@@ -224,7 +226,7 @@ class VirtualPowerShield:
 
     def _encoder(self) -> Encoder:
         if self._settings["format"] == ASCII:
-            return AsciiEncoder(self.sheet.trip_a)
+            return AsciiEncoder(self._trip_a, "static" if self._static else "dynamic")
         return BinaryEncoder(self.overcurrent_bytes)
 
     def _start(self, _: str) -> str:
@@ -237,7 +239,7 @@ class VirtualPowerShield:
             self._switch(True)
         rate_hz, length_s = float(settings["freq"]), float(settings["acqtime"])
         period_s, limit = 1 / rate_hz, None if length_s == math.inf else max(1, round(length_s * rate_hz))
-        if settings.get("acqmode") == "stat":
+        if self._static:
             # One averaged value is all that static mode gives.
             period_s, limit = _STATIC_FOREVER_S if limit is None else length_s, 1
         self._begin(period_s, limit)
@@ -262,16 +264,27 @@ class VirtualPowerShield:
                 trip_a=self._trip_a,
                 vdd_v=supply_v * (1.0 + self._errors.vdd_read),
                 temperature_degc=self._errors.temperature_degc,
+                constant_to=_CONSTANT_TO if self._static else None,
             ),
             self._encoder(),
-            FrontEnd(self._board, self.sheet, self._errors, true_period_s, noise_seed),
+            FrontEnd(self._board, *self._front, true_period_s, noise_seed),
             true_period_s,
             struck(self._faults),
         )
 
     @property
+    def _static(self) -> bool:
+        """Whether the current is to be averaged instead of sampled."""
+        return self._settings.get("acqmode") == "stat"
+
+    @property
+    def _front(self) -> tuple[DataSheet, Errors]:
+        """What measures in the present mode."""
+        return self.sheet, self._errors
+
+    @property
     def _trip_a(self) -> float:
-        return self.sheet.trip_a
+        return self._front[0].trip_a
 
     def _stop(self) -> None:
         acquisition = self._acquisition

@@ -28,6 +28,7 @@ from tests.virtual.instruments.instrument_fakes import FakeBoard, FakeTimeline, 
 
 INSTRUMENT_OF = {"ppk2_ampere": "ppk2"} | {name: name for name in INSTRUMENTS}
 DRIVERS = [name for name in probe_names() if name in INSTRUMENT_OF]
+"""Those that sample; the LPM01A's static mode has a module of its own."""
 SHEETS: dict[str, DataSheet] = {
     "lpm01a": VirtualLpm01a.sheet,
     "ppk2": PPK2_SHEET,

@@ -91,7 +91,7 @@ def test_a_software_triggered_acquisition_ends_by_itself(instrument: VirtualLpm0
     lines = text.split("\r\n")
     assert lines[5] == "end"
     assert all(len(line) == 7 for line in lines[:5])
-    assert lines[6:12] == ["summary beg", *lines[7:10], "summary end", ""]
+    assert lines[6:13] == ["summary beg", "Acquisition mode: dynamic", *lines[8:11], "summary end", ""]
     assert text.endswith("\r\nPowerShield > Acquisition completed\r\n\r\n")
     # `pwr auto`: on for the acquisition, off after it.
     assert len(board.supplies) == 2
