@@ -33,7 +33,16 @@ RCC_CR, RCC_CFGR, FLASH_ACR, CPACR, CYCCNT = 0x4002_3800, 0x4002_3808, 0x4002_3C
 LIMIT_CYCLES = 4_000_000_000
 SYS_WRITE0, SYS_EXIT = 0x04, 0x18
 IMAGES = {"product": "bench_m4", "flash-noart": "flash_noart"}
-FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-O3", "-std=gnu11", "-ffreestanding", "-DPRESENT_ENC_ONLY"]
+FLAGS = [
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfpu=fpv4-sp-d16",
+    "-mfloat-abi=hard",
+    "-O3",
+    "-std=gnu11",
+    "-ffreestanding",
+    "-DPRESENT_ENC_ONLY",
+]
 INCLUDES = ("include", "src", "fw/m4", "bench")
 BYTES = 2048  # a trial encrypts; a row "keysetup" does not
 SOURCES = [
@@ -135,10 +144,17 @@ def run(elf: Path) -> Iterator[str]:
         if cpu.read_register("r0") == SYS_EXIT:
             return
         if cpu.read_register("r0") == SYS_WRITE0:
-            text += cpu.read_memory(cpu.read_register("r1"), 1024).split(b"\0")[0].decode()
+            text += _string(cpu, cpu.read_register("r1"))
             *lines, text = text.split("\n")
             yield from lines
         cpu.write_register("pc", pc + 2)
+
+
+def _string(cpu: Cpu, address: int) -> str:
+    data = b""
+    while b"\0" not in data:
+        data += cpu.read_memory(address + len(data), 1)
+    return data[:-1].decode()
 
 
 def table(lines: Iterator[str]) -> dict[tuple[str, str], float]:

@@ -37,7 +37,7 @@ CALLS = 4  # one for the stack, one to warm up, two that count
 
 def works() -> list[Workload]:
     """Return the workloads that read words from byte addresses."""
-    found = []
+    found: list[Workload] = []
     for entry in PRIMITIVES.values():
         if DSP in entry.flavors[DType.INT8]:
             found += published_set(entry, DType.INT8, DSP)

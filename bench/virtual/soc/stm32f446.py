@@ -8,6 +8,7 @@ from typing import ClassVar
 from bench.virtual.cpu import Region
 from bench.virtual.soc import flash, gpio, identity, power, timer
 from bench.virtual.soc.debug_components import rom_table
+from bench.virtual.soc.flash_interface import ARRAY_BASE
 from bench.virtual.soc.limits import ClockState, violations
 from bench.virtual.soc.mcu import Mcu
 from bench.virtual.soc.rcc import HSI_HZ, Rcc
@@ -22,7 +23,7 @@ _TIMERS = {"TIM2": (0x40000000, 28, 0), "TIM5": (0x40000C00, 50, 3)}
 
 MCU = Mcu(
     name="STM32F446",
-    flash_base=flash.ARRAY_BASE,
+    flash_base=ARRAY_BASE,
     flash_bytes=flash.SIZE,
     flash_aliases=(0,),
     ram_base=0x20000000,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bench.virtual.cpu import Region
-from bench.virtual.soc import flash, gpio, power, timer
+from bench.virtual.soc import gpio, power, timer
 from bench.virtual.soc.core_model import CoreModel
 from bench.virtual.soc.cortex_m7 import CORTEX_M7, MCU_ROM_BASE, rom_tables
+from bench.virtual.soc.flash_interface import ARRAY_BASE
 from bench.virtual.soc.l1_caches import CacheGeometry, L1Caches
 from bench.virtual.soc.limits import F746, ClockState, violations
 from bench.virtual.soc.mcu import DebugPortIdentity, Mcu
@@ -37,7 +38,7 @@ _TIMERS = {"TIM2": (0x40000000, 28, 0), "TIM5": (0x40000C00, 50, 3)}
 
 MCU = Mcu(
     name="STM32F746",
-    flash_base=flash.ARRAY_BASE,
+    flash_base=ARRAY_BASE,
     flash_bytes=FLASH.size,
     flash_aliases=(ITCM_FLASH,),
     ram_base=0x20000000,
@@ -145,7 +146,7 @@ class Stm32F746(Soc):
         if ITCM_FLASH <= address < ITCM_FLASH + FLASH.size:
             self._diagnoses.refuse(
                 f"store into flash at {address:#010x}, its ITCM address; it is programmed through the AXIM address"
-                f" {address - ITCM_FLASH + flash.ARRAY_BASE:#010x} (RM0385 3.3)"
+                f" {address - ITCM_FLASH + ARRAY_BASE:#010x} (RM0385 3.3)"
             )
         super().write(address, size, value)
 

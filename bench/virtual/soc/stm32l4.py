@@ -11,6 +11,7 @@ from typing import ClassVar
 from bench.virtual.cpu import Region
 from bench.virtual.soc import flash_l4, gpio, identity, limits_l4, power_l4, timer
 from bench.virtual.soc.debug_components import rom_table
+from bench.virtual.soc.flash_interface import ARRAY_BASE
 from bench.virtual.soc.mcu import Mcu
 from bench.virtual.soc.rcc_l4 import RESET_HZ, ExternalClock, Rcc
 from bench.virtual.soc.registers import Peripheral
@@ -31,7 +32,7 @@ _MMIO = (
 def _mcu(name: str, flash_bytes: int, ram_kib: int, manual: str, datasheet: str) -> Mcu:
     return Mcu(
         name=name,
-        flash_base=flash_l4.ARRAY_BASE,
+        flash_base=ARRAY_BASE,
         flash_bytes=flash_bytes,
         flash_aliases=(0,),
         ram_base=0x20000000,

@@ -8,6 +8,7 @@ from bench.virtual.clock import VirtualClock
 from bench.virtual.cpu import StopReason, SystemControl
 from bench.virtual.soc import flash, power, rcc
 from bench.virtual.soc.context import Diagnoses
+from bench.virtual.soc.flash_interface import ARRAY_BASE
 from bench.virtual.soc.stm32f446 import Stm32F446
 
 RCC_CR, RCC_PLLCFGR, RCC_CFGR = rcc.BASE, rcc.BASE + 4, rcc.BASE + 8
@@ -43,11 +44,11 @@ class FakeCore:
         self.registers[name] = value
 
     def read_memory(self, address: int, size: int) -> bytes:
-        offset = address - flash.ARRAY_BASE
+        offset = address - ARRAY_BASE
         return bytes(self.flash[offset : offset + size])
 
     def write_memory(self, address: int, data: bytes) -> None:
-        offset = address - flash.ARRAY_BASE
+        offset = address - ARRAY_BASE
         self.flash[offset : offset + len(data)] = data
 
     def reset(self) -> None:
