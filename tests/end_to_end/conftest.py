@@ -1,8 +1,4 @@
-"""Runs the command line as a user would, in a folder of its own, with a build cache shared by the session.
-
-A command is a process of its own; it is forked from one that has imported everything, which takes longer than most commands do.
-What is sent signals, or differs in what is read while modules are imported, is started anew.
-"""
+"""Runs the command line as a user would, in a folder of its own, with a build cache shared by the session."""
 
 from __future__ import annotations
 
@@ -21,11 +17,9 @@ from bench.boards.stations import all_stations, find_station
 from bench.build import BuildCache
 from bench.target.board_under_test import BoardUnderTest
 from bench.target.session import open_board
-from tests.docs import fork_server
 from tests.end_to_end.kernels import BOARD
 
 TIMEOUT_S = 300
-READ_EARLY = ("PYTHONPATH", "BENCH_VIRTUAL")
 QUICK = ("run", "--primitive", "conv2d", "--k", "3", "--size", "8x8", "--freq", "16MHz", "--window", "5ms")
 """The least that can be measured."""
 
@@ -61,8 +55,6 @@ class Workplace:
 
     folder: Path
     environment: dict[str, str]
-    program: Path
-    """Hands its arguments to the process that commands are forked from."""
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Return the command line of ``bench`` with ``arguments``."""
@@ -70,9 +62,7 @@ class Workplace:
 
     def bench(self, *arguments: str, **environment: str) -> Outcome:
         """Run ``bench`` with ``arguments``; ``environment`` comes on top."""
-        wanted = {**self.environment, **environment}
-        forked = all(wanted.get(name) == os.environ.get(name) for name in READ_EARLY)
-        return self.call([str(self.program), *arguments] if forked else self.command(arguments), **environment)
+        return self.call(self.command(arguments), **environment)
 
     def call(self, command: Sequence[str], **environment: str) -> Outcome:
         """Run any command in the folder."""
@@ -97,16 +87,7 @@ def build_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return a ``bench`` whose processes are forked from one that has imported everything."""
-    with fork_server.serving(tmp_path_factory.mktemp("program"), dict(os.environ)) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def new_workplace(
-    tmp_path_factory: pytest.TempPathFactory, build_cache: BuildCache, program: Path
-) -> Callable[[], Workplace]:
+def new_workplace(tmp_path_factory: pytest.TempPathFactory, build_cache: BuildCache) -> Callable[[], Workplace]:
     """Return a maker of workplaces: own folder, own virtual boards, one build cache."""
     bytecode = (
         tmp_path_factory.getbasetemp().parent / "bytecode"
@@ -122,7 +103,7 @@ def new_workplace(
             "BENCH_VIRTUAL_STATE": str(folder / "virtual"),
             "COLUMNS": "160",
         }
-        return Workplace(folder, environment, program)
+        return Workplace(folder, environment)
 
     return make
 
