@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,19 +24,8 @@ CLOCKS = {
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return a folder with a quick ``bench``."""
     folder = tmp_path_factory.mktemp("programs")
-    path = folder / "socket"
-    client = folder / "bench"
-    client.write_text(fork_server.CLIENT.format(python=sys.executable, socket=str(path)), encoding="utf-8")
-    client.chmod(0o755)
-    server = subprocess.Popen(
-        [sys.executable, str(Path(fork_server.__file__)), str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        env=environment(folder, folder, folder / "cache", folder),
-    )  # fmt: skip
-    assert server.stdout is not None
-    assert server.stdout.readline().strip() == fork_server.READY
-    yield folder
-    server.kill()
-    server.wait()
+    with fork_server.serving(folder, environment(folder, folder, folder / "cache", folder)):
+        yield folder
 
 
 @pytest.fixture(scope="session")

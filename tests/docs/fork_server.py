@@ -1,7 +1,7 @@
 """Serves ``bench`` commands from a process that has imported everything: a page of docs has twenty, and imports take longer than most of them.
 
 Each command still is a process of its own, forked, with its own arguments, folder, environment and standard streams; it ends in ``bench.cli.main.main``.
-The ``bench`` on the path of the documentation's tests is ``CLIENT``, which hands over what it was called with.
+The ``bench`` of the tests that use it is ``CLIENT``, which hands over what it was called with.
 
     python tests/docs/fork_server.py SOCKET
 """
@@ -13,8 +13,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 CLIENT = """#!{python} -SE
@@ -29,6 +33,7 @@ sys.exit(answer[0] if answer else 70)  # no answer: it was killed
 """
 
 READY = "ready"
+_ROOT = Path(__file__).parents[2]
 _PRELOADED = (
     "bench.cli.main",
     "bench.estimate.api",
@@ -41,6 +46,24 @@ _PRELOADED = (
     "bench.virtual.probe",
     "bench.virtual.instruments",
 )
+
+
+@contextmanager
+def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Path]:
+    """Start a server with ``environment`` and its client in ``folder``; yield the client, to be called like ``bench``."""
+    path, client = folder / "socket", folder / "bench"
+    client.write_text(CLIENT.format(python=sys.executable, socket=str(path)), encoding="utf-8")
+    client.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, __file__, str(path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True, env=dict(environment)
+    )
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().strip() == READY
+        yield client
+    finally:
+        server.kill()
+        server.wait()
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -5,7 +5,6 @@ python -m tests.docs.refresh docs/tutorial.md
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,20 +39,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         boards_with(base / "few", CLOCKS)
-        client, socket = base / "bench", base / "socket"
-        client.write_text(fork_server.CLIENT.format(python=sys.executable, socket=str(socket)), encoding="utf-8")
-        client.chmod(0o755)
-        settings = environment(base / "server", base, base / "cache", base / "few")
-        with subprocess.Popen(
-            [sys.executable, str(Path(fork_server.__file__)), str(socket)], env=settings, stdout=subprocess.PIPE
-        ) as server:
-            assert server.stdout is not None
-            server.stdout.readline()
+        with fork_server.serving(base, environment(base / "server", base, base / "cache", base / "few")):
             for page in sys.argv[1:]:
                 folder = base / page.replace("/", "-")
                 folder.mkdir()
                 refresh(page, Sandbox(folder, environment(folder, base, base / "cache", base / "few")))
-            server.kill()
 
 
 if __name__ == "__main__":
