@@ -34,5 +34,5 @@ def interruptions_held() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(came):
-            handlers[signal.Signals(number)](number, None)
+        for one in dict.fromkeys(came):
+            handlers[signal.Signals(one)](one, None)
