@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Engine, Select, delete, exists, func, select
+from sqlalchemy import Engine, Select, Subquery, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, aliased
@@ -192,16 +192,7 @@ class Repository:
         For look-up tables: the runs carry point, image, cycle counts and result, but neither energy run, budget nor environment. Streams; a
         million points do not have to fit into the memory.
         """
-        later = func.lead(RunRow.id).over(partition_by=RunRow.point_id, order_by=(RunRow.measured_at, RunRow.id))
-        ranked = (
-            select(RunRow.id.label("id"), later.label("later"))
-            .join(PointRow, PointRow.id == RunRow.point_id)
-            .join(StationRow, StationRow.id == PointRow.station_id)
-            .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
-            .join(ClockRow, ClockRow.id == PointRow.clock_id)
-            .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.table_conditions())
-            .subquery()
-        )
+        ranked = _ranked(selection)
         statement = (
             _joined(select(*_TABLE_COLUMNS))
             .join(ranked, ranked.c.id == RunRow.id)
@@ -233,6 +224,25 @@ class Repository:
         with database_errors(self._database), Session(self._engine) as session:
             found = set(session.scalars(statement))
         return tuple(source for source in Source if source in found)
+
+    def probes(self, selection: Selection = _EVERYTHING) -> tuple[tuple[str, str, str | None, int], ...]:
+        """Return who gave the currents of the look-up table of ``selection``: (source, station, driver of the current probe, points), in order;
+        a driver of None for points without a current.
+        """
+        ranked = _ranked(selection)
+        columns = (StationRow.source, StationRow.name, EnergyRow.probe)
+        statement = (
+            select(*columns, func.count())
+            .join(PointRow, PointRow.station_id == StationRow.id)
+            .join(RunRow, RunRow.point_id == PointRow.id)
+            .join(ranked, ranked.c.id == RunRow.id)
+            .outerjoin(EnergyRow, EnergyRow.run_id == RunRow.id)
+            .where(ranked.c.later.is_(None))
+            .group_by(*columns)
+        )
+        with database_errors(self._database), Session(self._engine) as session:
+            found = [(str(source), name, probe, count) for source, name, probe, count in session.execute(statement)]
+        return tuple(sorted(found, key=lambda each: (each[0], each[1], each[2] or "")))
 
     def known(self) -> Known:
         """Return the names that occur in the database, for choices and error messages."""
@@ -446,3 +456,17 @@ class _Reader:
         if row.id not in self._images:
             self._images[row.id] = mapping.image_of(row)
         return self._images[row.id]
+
+
+def _ranked(selection: Selection) -> Subquery:
+    """Return the accepted runs of ``selection``: ``id``, and ``later``, the next one of the same point; NULL for the latest."""
+    later = func.lead(RunRow.id).over(partition_by=RunRow.point_id, order_by=(RunRow.measured_at, RunRow.id))
+    return (
+        select(RunRow.id.label("id"), later.label("later"))
+        .join(PointRow, PointRow.id == RunRow.point_id)
+        .join(StationRow, StationRow.id == PointRow.station_id)
+        .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+        .join(ClockRow, ClockRow.id == PointRow.clock_id)
+        .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.table_conditions())
+        .subquery()
+    )
