@@ -26,7 +26,8 @@ from bench.errors import (
 )
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_supply
 from bench.probes.joulescope_stream import TriggeredStreams
-from bench.stats.accuracy import CurrentRange
+from bench.probes.url_options import split_url, stated_limits
+from bench.stats.accuracy import CurrentRange, with_limits
 from bench.units import format_si
 
 _SOURCE = (
@@ -109,12 +110,15 @@ def host_driver() -> HostDriver:
 
 
 class Joulescope(CurrentProbe):
-    """The driver. ``url``: the end of the instrument's path, its serial number or ``js220/001234``; or ``any`` where one is connected."""
+    """The driver. ``url``: the end of the instrument's path, its serial number or ``js220/001234``; or ``any`` where one is connected;
+    and options: ``?gain=0.3%&offset=5uA``, limits of error of this very instrument in all ranges, instead of those assumed.
+    """
 
     spec: ProbeSpec = _JS220.spec
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, options = split_url(url, ("gain", "offset"))
+        self._limits = stated_limits(options)
         self._driver: HostDriver | None = None
         self._path = ""
         self._model = _JS220
@@ -132,7 +136,7 @@ class Joulescope(CurrentProbe):
             with self._errors("opening") as driver:
                 self._path = self._find(driver.device_paths())
                 self._model = MODELS[self._path.split("/")[-2]]
-                self.spec = self._model.spec
+                self.spec = replace(self._model.spec, ranges=with_limits(self._model.spec.ranges, *self._limits))
                 driver.open(self._path, "restore")
                 driver.subscribe(_REMOVED, "pub", self._receiver)
         except BaseException:

@@ -25,9 +25,9 @@ from bench.errors import (
 from bench.probes.base import Capture, CaptureRequest, CurrentProbe, ProbeSpec, check_supply
 from bench.probes.scpi_dialects import DIALECTS, Dialect
 from bench.probes.scpi_readings import even, parse_readings, refuse_beyond
-from bench.probes.url_options import quantity, split_url
+from bench.probes.url_options import quantity, split_url, stated_limits
 from bench.probes.window_end import fall_time
-from bench.stats.accuracy import CurrentRange
+from bench.stats.accuracy import CurrentRange, with_limits
 from bench.units import format_si
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ _COMPLIANCE = 0.999
 
 
 class Scpi(CurrentProbe):
-    """The driver. ``url``: a VISA resource name, and options: ``range`` (100mA), ``channel`` (1; of a mainframe), ``library`` (VISA library, like ``@py``)."""
+    """The driver. ``url``: a VISA resource name, and options: ``range`` (100mA), ``channel`` (1; of a mainframe), ``library`` (VISA library, like ``@py``),
+    ``gain`` (0.05%) and ``offset`` (10uA): limits of error of this very instrument in that range, instead of those assumed.
+    """
 
     spec: ProbeSpec = replace(
         DIALECTS[0].spec,
@@ -53,7 +55,8 @@ class Scpi(CurrentProbe):
     )
 
     def __init__(self, url: str) -> None:
-        self.url, options = split_url(url, ("range", "channel", "library"))
+        self.url, options = split_url(url, ("range", "channel", "library", "gain", "offset"))
+        self._limits = stated_limits(options)
         self._asked_range_a = quantity(options, "range", "A", 0.0) or None
         self._channel = options.get("channel", "1")
         if not self._channel.isdecimal() or int(self._channel) < 1:
@@ -74,7 +77,9 @@ class Scpi(CurrentProbe):
             self._dialect = self._identify(self._query("*IDN?"))
             chosen = self._choose_range(self._dialect)
             self._range_a = chosen.top_a
-            self.spec = replace(self._dialect.spec, ranges=(chosen,), max_current_a=chosen.top_a)
+            self.spec = replace(
+                self._dialect.spec, ranges=with_limits((chosen,), *self._limits), max_current_a=chosen.top_a
+            )
             self._name = f"{self.spec.model} at {self.url}"
             self._write("*CLS")
             self._tell(self._dialect.set_up)

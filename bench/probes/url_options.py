@@ -59,3 +59,11 @@ def share(options: Mapping[str, str], key: str, default: float) -> float:
     if not 0.0 < value < 1.0:
         raise ParameterError(f"option {key}={text} must be above 0 and below 100 %", hint=f"like {key}=30%")
     return value
+
+
+def stated_limits(options: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """Return the limits of error that a user states, ``gain`` (0.05%) and ``offset`` (10uA); None for one that is not stated. Raises ParameterError."""
+    return (
+        share(options, "gain", 0.0) if "gain" in options else None,
+        quantity(options, "offset", "A", 0.0) if "offset" in options else None,
+    )

@@ -44,6 +44,20 @@ def same_limits(tops_a: Sequence[float], gain_error: float, offset_error_a: floa
     return tuple(CurrentRange(top_a, gain_error, offset_error_a) for top_a in tops_a)
 
 
+def with_limits(
+    ranges: Sequence[CurrentRange], gain_error: float | None, offset_error_a: float | None
+) -> tuple[CurrentRange, ...]:
+    """Return ``ranges`` with the limits that a user states, from a calibration or a data sheet of the very instrument; None: as they are."""
+    return tuple(
+        CurrentRange(
+            each.top_a,
+            each.gain_error if gain_error is None else gain_error,
+            each.offset_error_a if offset_error_a is None else offset_error_a,
+        )
+        for each in ranges
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeAccuracy:
     """The limits of a probe: of the current by ``ranges`` (finest first, at least one), ``vdd_relative`` of the supply voltage,

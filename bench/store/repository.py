@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, exists, func, select
+from sqlalchemy import Engine, Subquery, exists, func, select
 
 from bench.domain.event import Event
 from bench.domain.measurement import Run, Trace, Verdict
 from bench.domain.station import Source
 from bench.errors import UnknownName
 from bench.store.history import History
-from bench.store.models import Base, ClockRow, EventRow, ImageRow, PointRow, RunRow, StationRow, TraceRow, WorkloadRow
+from bench.store.models import (
+    Base,
+    ClockRow,
+    EnergyRow,
+    EventRow,
+    ImageRow,
+    PointRow,
+    RunRow,
+    StationRow,
+    TraceRow,
+    WorkloadRow,
+)
 from bench.store.overview import Overview, overview
 from bench.store.reading import TABLE_COLUMNS, Reader, StoredRun, complete, joined, trace_of
 from bench.store.selection import Selection
@@ -117,16 +128,7 @@ class Repository(Recorder):
         For look-up tables: the runs carry point, image, cycle counts and result, but neither energy run, budget nor environment. Streams; a
         million points do not have to fit into the memory.
         """
-        later = func.lead(RunRow.id).over(partition_by=RunRow.point_id, order_by=(RunRow.measured_at, RunRow.id))
-        ranked = (
-            select(RunRow.id.label("id"), later.label("later"))
-            .join(PointRow, PointRow.id == RunRow.point_id)
-            .join(StationRow, StationRow.id == PointRow.station_id)
-            .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
-            .join(ClockRow, ClockRow.id == PointRow.clock_id)
-            .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.table_conditions())
-            .subquery()
-        )
+        ranked = _ranked(selection)
         statement = (
             joined(select(*TABLE_COLUMNS))
             .join(ranked, ranked.c.id == RunRow.id)
@@ -158,6 +160,25 @@ class Repository(Recorder):
         with self.reading() as session:
             found = set(session.scalars(statement))
         return tuple(source for source in Source if source in found)
+
+    def probes(self, selection: Selection = _EVERYTHING) -> tuple[tuple[str, str, str | None, int], ...]:
+        """Return who gave the currents of the look-up table of ``selection``: (source, station, driver of the current probe, points), in order;
+        a driver of None for points without a current.
+        """
+        ranked = _ranked(selection)
+        columns = (StationRow.source, StationRow.name, EnergyRow.probe)
+        statement = (
+            select(*columns, func.count())
+            .join(PointRow, PointRow.station_id == StationRow.id)
+            .join(RunRow, RunRow.point_id == PointRow.id)
+            .join(ranked, ranked.c.id == RunRow.id)
+            .outerjoin(EnergyRow, EnergyRow.run_id == RunRow.id)
+            .where(ranked.c.later.is_(None))
+            .group_by(*columns)
+        )
+        with self.reading() as session:
+            found = [(str(source), name, probe, count) for source, name, probe, count in session.execute(statement)]
+        return tuple(sorted(found, key=lambda each: (each[0], each[1], each[2] or "")))
 
     def known(self) -> Known:
         """Return the names that occur in the database, for choices and error messages."""
@@ -199,3 +220,17 @@ class Repository(Recorder):
         """Return counts, conditions, failures and origins of the runs in ``selection``, for reports."""
         with self.reading() as session:
             return overview(session, selection)
+
+
+def _ranked(selection: Selection) -> Subquery:
+    """Return the accepted runs of ``selection``: ``id``, and ``later``, the next one of the same point; NULL for the latest."""
+    later = func.lead(RunRow.id).over(partition_by=RunRow.point_id, order_by=(RunRow.measured_at, RunRow.id))
+    return (
+        select(RunRow.id.label("id"), later.label("later"))
+        .join(PointRow, PointRow.id == RunRow.point_id)
+        .join(StationRow, StationRow.id == PointRow.station_id)
+        .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
+        .join(ClockRow, ClockRow.id == PointRow.clock_id)
+        .where(RunRow.verdict == str(Verdict.ACCEPTED), *selection.table_conditions())
+        .subquery()
+    )

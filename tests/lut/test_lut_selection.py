@@ -46,6 +46,30 @@ def test_sources_are_not_mixed_unasked(store: Store) -> None:
     assert [r.source for r in rows(store, Selection(sources=tuple(Source)))] == ["hardware", "virtual"]
 
 
+def test_the_side_car_says_whose_currents_were_not_measured(store: Store, tmp_path: Path) -> None:
+    run = a_run(HARDWARE)
+    assert run.energy_run is not None
+    stated = replace(run, energy_run=replace(run.energy_run, probe="constant"))
+    store.repository.record(run)  # an earlier one, measured: not in the table
+    store.repository.record(replace(stated, measured_at=run.measured_at.replace(year=2031)))
+    store.repository.record(a_run(a_point(clock=SLOW, station="bench-3", source=Source.HARDWARE)))
+    path, selection = tmp_path / "lut.csv", Selection()
+    count = write(path, rows(store, selection))
+    content = json.loads(
+        write_provenance(path, store, selection, rows=count, created_at=NOON, bench_version="0").read_text()
+    )
+    assert content["current_from"] == [
+        {"source": "hardware", "station": "bench-2", "probe": "constant", "points": 1, "measured": False},
+        {
+            "source": "hardware",
+            "station": "bench-3",
+            "probe": run.energy_run.probe,
+            "points": 1,
+            "measured": True,
+        },
+    ]
+
+
 def test_names_that_the_database_does_not_hold(store: Store) -> None:
     store.repository.record(a_run())
     for selection in (

@@ -10,13 +10,22 @@ from pathlib import Path
 import pytest
 import serial
 
-from bench.errors import ConfigurationError, ParameterError, ProbeDisconnected, ProbeRangeError, UnknownName
+from bench.errors import (
+    ConfigurationError,
+    ParameterError,
+    ProbeDisconnected,
+    ProbeRangeError,
+    UnknownName,
+    UsageError,
+)
 from bench.probes import registry, serial_port
 from bench.probes.base import CaptureRequest, CurrentProbe, check_range
 from bench.probes.lpm01a import Lpm01a
+from bench.probes.powershield import PowerShieldProbe
 from bench.probes.ppk2 import Ppk2
 from bench.probes.registry import create_probe, drivers_for, probe_by_name, probe_names
 from bench.probes.serial_port import open_serial
+from bench.stats.accuracy import same_limits, with_limits
 
 SOURCES = {"constant": "12.5mA"}
 """Of drivers that connect to nothing, a URL that is right."""
@@ -185,3 +194,35 @@ def test_url_handlers_come_from_entry_points(monkeypatch: pytest.MonkeyPatch) ->
         serial_port.register_protocols()
     # By name alone: nothing of that name could have been imported.
     assert serial.protocol_handler_packages == ["serial.urlhandler", "some.package"]
+
+
+def test_stated_limits_of_error_take_the_place_of_assumed_ones() -> None:
+    ranges = same_limits((1e-3, 0.1), 0.01, 5e-6)
+    assert with_limits(ranges, None, None) == ranges
+    assert with_limits(ranges, 0.002, None) == same_limits((1e-3, 0.1), 0.002, 5e-6)
+    assert with_limits(ranges, None, 1e-6) == same_limits((1e-3, 0.1), 0.01, 1e-6)
+    for driver, url in (("scpi", "TCPIP0::1.2.3.4::INSTR"), ("joulescope", "js220/1")):
+        create_probe(driver, f"{url}?gain=0.05%&offset=10uA")
+        for wrong in ("gain=-1%", "gain=200%", "offset=-1uA", "offset=", "gains=1%"):
+            with pytest.raises(UsageError):
+                create_probe(driver, f"{url}?{wrong}")
+
+
+@pytest.mark.parametrize("driver", ["lpm01a", "lpm01a_static", "stlink_v3pwr"])
+def test_the_sample_format_is_chosen_in_the_url(driver: str) -> None:
+    binary, ascii_ = (create_probe(driver, f"virtual://b/i?seed=3&format={word}") for word in ("binary", "ascii"))
+    assert isinstance(binary, PowerShieldProbe)
+    assert isinstance(ascii_, PowerShieldProbe)
+    assert (binary.url, ascii_.url) == ("virtual://b/i?seed=3",) * 2
+    assert binary.sample_format.startswith("bin_")
+    assert ascii_.sample_format == "ascii_dec"
+    with pytest.raises(UnknownName, match="asci"):
+        create_probe(driver, "/dev/ttyACM0?format=asci")
+    with pytest.raises(ParameterError, match="twice"):
+        create_probe(driver, "/dev/ttyACM0?format=ascii&format=binary")
+
+
+def test_ascii_is_asked_for_no_more_than_it_keeps_up_with() -> None:
+    probe = create_probe("lpm01a", "/dev/ttyACM0?format=ascii")
+    assert [probe.rate_for(100e3, seconds) for seconds in (0.2, 0.8, 8.0, 20.0)] == [20e3, 10e3, 5e3, 5e3]
+    assert create_probe("lpm01a", "/dev/ttyACM0").rate_for(100e3, 0.2) == 100e3
