@@ -230,7 +230,7 @@ class Builder:
             self._go_to(target, 1)
         elif name in ("tbb", "tbh"):
             self._table_branch(word, guess)
-        elif word.instruction.access is not None and PC in word.instruction.access.registers:
+        elif word.instruction.access is not None:
             target, commit = self._memory.access(f, word, guess)
             self._require_known(target, 1)
             commit()

@@ -130,7 +130,7 @@ class Memory:
             for number in range(len(access.registers))
         ]
         target = None
-        if PC in access.registers:
+        if not access.fp and PC in access.registers:
             target = loaded[access.registers.index(PC)]
 
         def commit() -> None:
