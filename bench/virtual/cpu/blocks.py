@@ -28,6 +28,10 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
+def _no_check(_address: int) -> None:
+    """Nobody wants to know of a check."""
+
+
 def _is_simple(form: Form) -> bool:
     return len(form.terms) == 1 and form.terms[0][1] == 1
 
@@ -94,6 +98,7 @@ class BlockTable:
         self.breakpoints: set[int] = set()
         self.failure: BaseException | None = None
         self.on_forget: Callable[[], None] = _nothing
+        self.on_check: Callable[[int], None] = _no_check
         self._past = np.zeros(
             CLASSES, np.int64
         )  # what blocks that were forgotten did, less what was charged and not done
@@ -427,6 +432,7 @@ class BlockTable:
             row[0], row[3] = address + 1, -1
             self._checks += 1
         row[1] |= kind
+        self.on_check(address)
         if address not in self.watched:
             self.wanted.add(address)
         return row

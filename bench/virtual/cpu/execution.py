@@ -78,7 +78,6 @@ class Execution:
         self._translator: Translator | None = None
         if (switched_on() if translate is None else translate) and self._engine.direct:
             self._translator = Translator(self._engine, self._blocks, memories)
-            self._blocks.on_forget = self._translator.drop_all
 
     # Set-up.
 

@@ -9,9 +9,10 @@ from capstone import arm
 
 from bench.virtual.cpu.decode import ALWAYS, PC
 from bench.virtual.cpu.translate.frame import I1, I8, I16, I32, I64, Frame, Unsupported
+from bench.virtual.cpu.translate.flags import ADD, LOGIC, SUBTRACT
 from bench.virtual.cpu.translate.operands import Word, is_immediate, register_of
 
-_ZERO, _ONES = I32(0), I32(0xFFFF_FFFF)
+_ZERO = I32(0)
 
 
 def sets_flags(word: Word) -> bool:
@@ -24,39 +25,26 @@ def sets_flags(word: Word) -> bool:
     return False
 
 
-def set_sign_zero(f: Frame, value: Any) -> None:
-    """N and Z of a result."""
-    f.set_flag("n", f.b.icmp_signed("<", value, _ZERO))
-    f.set_flag("z", f.b.icmp_unsigned("==", value, _ZERO))
-    f.compared = None
-
-
 def add(f: Frame, left: Any, right: Any, carry: Any, flags: bool) -> Any:
-    """AddWithCarry(); ``carry`` is None (0), "one", or an i1."""
+    """AddWithCarry() with a carry in (i1), or without one (None)."""
     b = f.b
-    if carry is None or isinstance(carry, str):
-        # left - ~right when carry is "one": callers give the subtrahend's complement.
-        other = b.not_(right) if carry else right
-        result = b.sub(left, other) if carry else b.add(left, right)
+    if carry is None:
         if flags:
-            set_sign_zero(f, result)
-            if carry:
-                f.set_flag("c", b.icmp_unsigned(">=", left, other))
-                overflow = b.and_(b.xor(left, other), b.xor(left, result))
-            else:
-                f.set_flag("c", b.icmp_unsigned("<", result, left))
-                overflow = b.and_(b.xor(left, result), b.xor(right, result))
-            f.set_flag("v", b.icmp_signed("<", overflow, _ZERO))
-            f.compared = (left, other) if carry else None
-        return result
+            f.set_flags_of(ADD, left, right)
+        return b.add(left, right)
     wide = b.add(b.add(b.zext(left, I64), b.zext(right, I64)), b.zext(carry, I64))
     result = b.trunc(wide, I32)
     if flags:
-        set_sign_zero(f, result)
-        f.set_flag("c", b.trunc(b.lshr(wide, I64(32)), I1))
         overflow = b.and_(b.xor(left, result), b.xor(right, result))
-        f.set_flag("v", b.icmp_signed("<", overflow, _ZERO))
+        f.set_flags_of(LOGIC, result, _ZERO, b.trunc(b.lshr(wide, I64(32)), I1), b.icmp_signed("<", overflow, _ZERO))
     return result
+
+
+def subtract(f: Frame, left: Any, right: Any, flags: bool) -> Any:
+    """Subtraction, carry being "no borrow"."""
+    if flags:
+        f.set_flags_of(SUBTRACT, left, right)
+    return f.b.sub(left, right)
 
 
 def shift_constant(f: Frame, value: Any, kind: int, amount: int) -> tuple[Any, Any]:
@@ -133,9 +121,9 @@ def _arithmetic(f: Frame, word: Word) -> None:
     if name in ("add", "cmn"):
         result = add(f, left, right, None, flags)
     elif name in ("sub", "cmp"):
-        result = add(f, left, b.not_(right), "one", flags)
+        result = subtract(f, left, right, flags)
     elif name == "rsb":
-        result = add(f, right, b.not_(left), "one", flags)
+        result = subtract(f, right, left, flags)
     elif name == "adc":
         result = add(f, left, right, f.flag("c"), flags)
     else:
@@ -154,9 +142,7 @@ def _logic(f: Frame, word: Word) -> None:
     operation = {"and": b.and_, "tst": b.and_, "bic": b.and_, "orr": b.or_, "orn": b.or_, "eor": b.xor, "teq": b.xor}[name]
     result = operation(left, right)
     if test or sets_flags(word):
-        set_sign_zero(f, result)
-        if carry is not None:
-            f.set_flag("c", carry)
+        f.set_flags_of(LOGIC, result, _ZERO, carry)
     if not test:
         f.assign(register_of(operands[0]), result)
 
@@ -166,9 +152,7 @@ def _move(f: Frame, word: Word) -> None:
     if word.name == "mvn":
         value = f.b.not_(value)
     if sets_flags(word) and not word.is_high_move:
-        set_sign_zero(f, value)
-        if carry is not None:
-            f.set_flag("c", carry)
+        f.set_flags_of(LOGIC, value, _ZERO, carry)
     f.assign(register_of(word.operands[0]), value)
 
 
@@ -188,9 +172,7 @@ def _shift(f: Frame, word: Word) -> None:
     else:
         result, carry = shift_register(f, source, word.name, f.value(register_of(operands[-1])))
     if sets_flags(word):
-        set_sign_zero(f, result)
-        if carry is not None:
-            f.set_flag("c", carry)
+        f.set_flags_of(LOGIC, result, _ZERO, carry)
     f.assign(register_of(operands[0]), result)
 
 
@@ -273,23 +255,21 @@ def condition(f: Frame, code: int) -> Any:
     b = f.b
     if code >= ALWAYS:
         return I1(1)
-    if f.compared is not None:
-        left, right = f.compared
+    known = f.flags
+    if known is not None:
         unsigned = {0: "==", 1: "!=", 2: ">=", 3: "<", 8: ">", 9: "<="}
         signed = {10: ">=", 11: "<", 12: ">", 13: "<="}
-        if code in unsigned:
-            return b.icmp_unsigned(unsigned[code], left, right)
-        if code in signed:
-            return b.icmp_signed(signed[code], left, right)
-    n, z, c, v = (f.flag(name) for name in "nzcv")
-    holds = (
-        lambda: z,
-        lambda: c,
-        lambda: n,
-        lambda: v,
-        lambda: b.and_(c, b.not_(z)),
-        lambda: b.not_(b.xor(n, v)),
-        lambda: b.and_(b.not_(b.xor(n, v)), b.not_(z)),
-    )[code >> 1]()
+        if known.kind == SUBTRACT and code in unsigned:
+            return b.icmp_unsigned(unsigned[code], known.left, known.right)
+        if known.kind == SUBTRACT and code in signed:
+            return b.icmp_signed(signed[code], known.left, known.right)
+    holds = {
+        0: lambda: f.flag("z"),
+        1: lambda: f.flag("c"),
+        2: lambda: f.flag("n"),
+        3: lambda: f.flag("v"),
+        4: lambda: b.and_(f.flag("c"), b.not_(f.flag("z"))),
+        5: lambda: b.not_(b.xor(f.flag("n"), f.flag("v"))),
+        6: lambda: b.and_(b.not_(b.xor(f.flag("n"), f.flag("v"))), b.not_(f.flag("z"))),
+    }[code >> 1]()
     return b.not_(holds) if code & 1 else holds
-

@@ -11,6 +11,7 @@ from bench.virtual.cpu.accesses import Form
 from bench.virtual.cpu.decode import ALWAYS, LR, PC
 from bench.virtual.cpu.translate.alu import ALU, condition
 from bench.virtual.cpu.translate.charge import Charge, Check, form_value
+from bench.virtual.cpu.translate.compile import compiler
 from bench.virtual.cpu.translate.floating import FLOATING
 from bench.virtual.cpu.translate.frame import I1, I32, I64, T_BLOCKS, Frame, Unsupported
 from bench.virtual.cpu.translate.memory import Memory, Window
@@ -37,6 +38,13 @@ class Part:
     guesses: tuple[int, ...]
     checks: dict[int, Check]
 
+    @property
+    def content(self) -> str:
+        """All that the translation depends on."""
+        codes = [(word.size, word.code) for word in self.words]
+        parts = (self.address, self.end, codes, self.alignments, self.reads, self.windows, self.guesses)
+        return repr((parts, sorted(self.checks.items())))
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -62,6 +70,8 @@ def translatable(word: Word) -> bool:
     """Whether there is a translation for the instruction, as far as its name tells."""
     instruction = word.instruction
     if not word.operands and word.name not in ("nop", "it"):
+        return False
+    if word.name.startswith("vf") and not compiler().has_fused_multiply:
         return False
     known = word.name in _PLAIN or word.name in _BRANCHES or instruction.access is not None
     return known and not instruction.double and word.name != "sev"
@@ -132,7 +142,7 @@ class Builder:
     def _build_body(self, position: int) -> None:
         f, part = self._f, self._parts[position]
         f.b.position_at_end(self._bodies[position])
-        f.compared = None
+        f.flags = None
         f.block_end = part.end
         for word, guess in zip(part.words, part.guesses, strict=True):
             f.address, f.it_state = word.instruction.address, word.it_state
@@ -150,11 +160,11 @@ class Builder:
             self._instruction(word, guess)
             return
         f = self._f
-        before = f.compared
+        before = f.flags
         with f.when(condition(f, word.it_condition)):
             self._instruction(word, guess)
-        if f.compared is not before:
-            f.compared = None
+        if f.flags is not before:
+            f.flags = None
 
     def _instruction(self, word: Word, guess: int) -> None:
         if word.instruction.access is not None:

@@ -46,8 +46,8 @@ def _negated(f: Frame, value: Any) -> Any:
 
 
 def _checked(f: Frame, value: Any) -> Any:
-    """A result that has to be a number: the region ends before the instruction otherwise."""
-    f.leave_here_when(_is_nan(f, value))
+    """A result that has to be a number: the region ends before the instruction otherwise. Results are quiet: comparing raises nothing."""
+    f.leave_here_when(_strict(f, "fcmp.f32", ir.IntType(1), [value, value], rounds=False, compares="uno"))
     return value
 
 
@@ -167,9 +167,7 @@ def _status(f: Frame, word: Word) -> None:
     """VMRS APSR_nzcv, FPSCR."""
     if word.code & 0xFFFF_FFFF != 0xEEF1_FA10:
         raise Unsupported(word.name)
-    for name in "nzcv":
-        f.set_flag(name, f.flag("f" + name))
-    f.compared = None
+    f.set_flags({name: f.flag("f" + name) for name in "nzcv"})
 
 
 def _convert(f: Frame, word: Word) -> None:

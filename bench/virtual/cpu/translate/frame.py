@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.decode import PC, SP
-from bench.virtual.cpu.interface import PAGE_BYTES
+from bench.virtual.cpu.translate.flags import ADD, EXPLICIT, LOGIC, SUBTRACT, Known, derive
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
@@ -62,7 +62,8 @@ class Frame:
         self.block_end = 0
         self.it_state = 0  # ITSTATE before it
         self.uses_arithmetic = False
-        self.compared: tuple[Any, Any] | None = None  # what the flags come from, when it is a comparison just made
+        self.flags: Known | None = None  # what N, Z, C and V come from, when the instructions before tell
+        self._flag_variables = [self._variable(f"flags_{name}", I32) for name in ("kind", "left", "right")]
         self.cycles = self._variable("cycles", I64)
         self.edge = self._variable("edge", I64)
         self._out_pc = self._variable("out_pc", I64)
@@ -104,12 +105,46 @@ class Frame:
 
     def flag(self, name: str) -> Any:
         """A flag: n, z, c, v, q of APSR, or fn, fz, fc, fv of FPSCR."""
-        return self.b.load(self._variable(name, I1))
+        own = self.b.load(self._variable(name, I1))
+        if name not in "nzcv":
+            return own
+        if self.flags is not None:
+            return derive(self.b, name, self.flags.kind, self.flags.left, self.flags.right, own)
+        kind, left, right = (self.b.load(variable) for variable in self._flag_variables)
+        value = own
+        for known in (SUBTRACT, ADD) if name in "cv" else (SUBTRACT, ADD, LOGIC):
+            is_it = self.b.icmp_unsigned("==", kind, I32(known))
+            value = self.b.select(is_it, derive(self.b, name, known, left, right, own), value)
+        return value
 
     def set_flag(self, name: str, value: Any) -> None:
-        """Set a flag."""
+        """Set q, or one of FPSCR's."""
         self._assigned.add(name)
         self.b.store(value, self._variable(name, I1))
+
+    def set_flags(self, values: dict[str, Any]) -> None:
+        """Set n, z, c and v."""
+        for name, value in values.items():
+            self.set_flag(name, value)
+        self._say(EXPLICIT, I32(0), I32(0))
+
+    def set_flags_of(self, kind: int, left: Any, right: Any, carry: Any = None, overflow: Any = None) -> None:
+        """Set n, z, c and v by what they come from (flags.py); for LOGIC, C and V stay unless they are given."""
+        if kind == LOGIC:
+            kept = {"c": carry, "v": overflow}
+            for name, value in kept.items():
+                kept[name] = self.flag(name) if value is None else value
+            for name, value in kept.items():
+                self.set_flag(name, value)
+        self._say(kind, left, right)
+
+    def _say(self, kind: int, left: Any, right: Any) -> None:
+        self._assigned.update("nzcv")
+        for name in "nzcv":
+            self._variable(name, I1)
+        for variable, value in zip(self._flag_variables, (I32(kind), left, right), strict=True):
+            self.b.store(value, variable)
+        self.flags = Known(kind, left, right)
 
     def greater_equal(self) -> Any:
         """APSR.GE as the 32 bits of a mask: a byte of ones for each bit set."""
@@ -215,6 +250,7 @@ class Frame:
         """Build entry and exit; ``edges`` is where the table's edges begin."""
         self._build_entry()
         self.b = ir.IRBuilder(self._leave)
+        self.flags = None
         self.note_current(edges)
         registers, singles = self.from_table(T_REGISTERS), self.from_table(T_SINGLES)
         for name in sorted(self._assigned):
@@ -263,6 +299,8 @@ class Frame:
                     bit_set = b.trunc(b.lshr(xpsr, I32(16 + lane)), I1)
                     mask = b.or_(mask, b.select(bit_set, I32(0xFF << 8 * lane), I32(0)))
                 b.store(mask, variable)
+        for variable in self._flag_variables:
+            b.store(I32(0), variable)
         b.store(self.word(at.H_CYCLES), self.cycles)
         b.store(I64(-1), self.edge)
         if self.uses_arithmetic:
@@ -311,7 +349,3 @@ class Frame:
                     status = b.or_(status, b.shl(bit_set, I32(16 + lane)))
         self.set_word(word, b.zext(status, I64))
 
-
-def page_of(offset_from_sram: Any, builder: Any) -> Any:
-    """Number of the page that a byte of the SRAM region is in."""
-    return builder.lshr(offset_from_sram, I32(PAGE_BYTES.bit_length() - 1))

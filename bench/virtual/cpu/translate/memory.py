@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from llvmlite import ir
+
 from bench.virtual.cpu.decode import PC, Access
 from bench.virtual.cpu.interface import PAGE_BYTES
 from bench.virtual.cpu.native import SRAM_BEGIN, SRAM_END
@@ -17,7 +19,7 @@ _KINDS = {1: I8, 2: I16, 4: I32}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Plain memory at ``base``; ``slot`` is where in the table its place in the host is. Stores need SRAM: see `native.on_fill`."""
+    """Plain memory at ``base``; ``slot`` is where in the table the distance to its place in the host is. Stores need SRAM: see `native.on_fill`."""
 
     base: int
     size: int
@@ -43,25 +45,49 @@ def address_of(f: Frame, access: Access) -> Any:
 
 
 def host_address(f: Frame, windows: list[Window], address: Any, size: int) -> Any:
-    """Address in the host of ``size`` bytes that lie in one of the windows, tried in order; the region ends here otherwise."""
+    """Address in the host of ``size`` bytes that lie in one of the windows, the first being likely; the region ends here otherwise."""
     b = f.b
-    found = f.new_block("found")
-    ways = []
-    for window in windows:
-        offset = b.sub(address, I32(window.base))
-        inside = b.icmp_unsigned("<=", offset, I32(window.size - size))
-        hit, miss = f.new_block("hit"), f.new_block("miss")
-        b.cbranch(inside, hit, miss)
-        b.position_at_end(hit)
-        ways.append((b.add(f.from_table(T_MEMORIES + window.slot), b.zext(offset, I64)), b.block))
+    first, *others = windows
+    inside = b.icmp_unsigned("<=", b.sub(address, I32(first.base)), I32(first.size - size))
+    hit, miss, found = f.new_block("hit"), f.new_block("miss"), f.new_block("found")
+    b.cbranch(inside, hit, miss).set_weights([1000, 1])
+    b.position_at_end(hit)
+    ways = [(b.add(f.from_table(T_MEMORIES + first.slot), b.zext(address, I64)), b.block)]
+    b.branch(found)
+    b.position_at_end(miss)
+    if others:
+        other = b.call(_search(f, others), [f.table, address, I32(size)])
+        f.leave_here_when(b.icmp_unsigned("==", other, I64(0)))
+        ways.append((other, b.block))
         b.branch(found)
-        b.position_at_end(miss)
-    f.leave_here()
+    else:
+        f.leave_here()
     b.position_at_end(found)
     place = b.phi(I64)
     for value, source in ways:
         place.add_incoming(value, source)
     return place
+
+
+def _search(f: Frame, windows: list[Window]) -> Any:
+    """A function of the module: address in the host, 0 when the bytes lie in none of the windows."""
+    name = "search_" + "_".join(str(window.slot) for window in windows)
+    if name in f.module.globals:
+        return f.module.globals[name]
+    kind = ir.FunctionType(I64, [I64.as_pointer(), I32, I32])
+    function = ir.Function(f.module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    table, address, size = function.args
+    b = ir.IRBuilder(function.append_basic_block("search"))
+    for window in windows:
+        inside = b.icmp_unsigned("<=", b.sub(address, I32(window.base)), b.sub(I32(window.size), size))
+        with b.if_then(inside):
+            distance = b.load(b.gep(table, [I64(T_MEMORIES + window.slot)]))
+            b.ret(b.add(distance, b.zext(address, I64)))
+    b.ret(I64(0))
+    return function
 
 
 def _check_code(f: Frame, address: Any, size: int) -> None:

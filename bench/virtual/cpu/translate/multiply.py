@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.virtual.cpu.translate.alu import operand_2, rotated, set_sign_zero, sets_flags
+from bench.virtual.cpu.translate.alu import operand_2, rotated, sets_flags
+from bench.virtual.cpu.translate.flags import LOGIC
 from bench.virtual.cpu.translate.frame import I8, I16, I32, I64, Frame
 from bench.virtual.cpu.translate.operands import Word, register_of
 
@@ -45,7 +46,7 @@ def _multiply(f: Frame, word: Word) -> None:
         left = operands[1] if len(operands) == 3 else operands[0]
         result = b.mul(f.value(register_of(left)), f.value(register_of(operands[-1])))
         if sets_flags(word):
-            set_sign_zero(f, result)
+            f.set_flags_of(LOGIC, result, _ZERO)
     else:
         left, right, third = _inputs(f, word)
         result = (b.add if word.name == "mla" else b.sub)(third, b.mul(left, right))

@@ -47,16 +47,16 @@ def cycles_through(blocks: Collection[int], successors: Mapping[int, Collection[
     return found
 
 
-def hottest(work: Mapping[int, int], share: float) -> list[int]:
-    """The fewest blocks that do ``share`` of all the work, most work first."""
-    total = sum(work.values())
+def hottest(work: Mapping[int, int], longest: int, instructions: Sequence[int], group: Sequence[int]) -> list[int]:
+    """The blocks of ``group`` that do most work, as many as have ``longest`` instructions together; ``instructions`` goes with ``group``."""
+    sizes = dict(zip(group, instructions, strict=True))
     chosen: list[int] = []
-    done = 0
-    for block in sorted(work, key=lambda block: (-work[block], block)):
-        if done >= share * total or work[block] == 0:
+    length = 0
+    for block in sorted(group, key=lambda block: (-work[block], block)):
+        length += sizes[block]
+        if length > longest:
             break
         chosen.append(block)
-        done += work[block]
     return chosen
 
 
