@@ -70,6 +70,11 @@ class Cpu(Execution):
             self._state[at.H_PASS] = -1
 
     @property
+    def regions(self) -> int:
+        """How many regions of hot code run translated now (translate/)."""
+        return self._translator.regions if self._translator is not None else 0
+
+    @property
     def sleeping(self) -> bool:
         """Whether the core waits in WFI or WFE."""
         return self._sleep is not None

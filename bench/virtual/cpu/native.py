@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 from numba import carray, cfunc, njit, types
-from unicorn.arm_const import UC_ARM_REG_CONTROL, UC_ARM_REG_FPSCR, UC_ARM_REG_PC, UC_ARM_REG_XPSR
+from unicorn.arm_const import UC_ARM_REG_APSR_G, UC_ARM_REG_CONTROL, UC_ARM_REG_FPSCR, UC_ARM_REG_PC, UC_ARM_REG_XPSR
 from unicorn.unicorn_const import UC_MEM_FETCH, UC_PROT_ALL, UC_PROT_READ, UC_PROT_WRITE
 
 from bench.virtual.cpu import layout as at
@@ -27,11 +27,13 @@ SRAM_PAGES: Final = (SRAM_END - SRAM_BEGIN) // PAGE_BYTES
 _FETCH: Final = UC_MEM_FETCH
 _READ_WRITE: Final = UC_PROT_READ | UC_PROT_WRITE
 _ALL: Final = UC_PROT_ALL
+_APSR_G: Final = UC_ARM_REG_APSR_G
 _CONTROL: Final = UC_ARM_REG_CONTROL
 _FPSCR: Final = UC_ARM_REG_FPSCR
 _PC: Final = UC_ARM_REG_PC
 _XPSR: Final = UC_ARM_REG_XPSR
 _IT_BITS: Final = 0x0600_FC00
+_GE_BITS: Final = 0xF_0000
 _FLOATING_ACTIVE: Final = 1 << 2  # CONTROL.FPCA
 _FPSCR_MODES: Final = 0x07C0_0000  # AHP, DN, FZ, RMode
 
@@ -189,6 +191,8 @@ def enter_region(state: Any, place: int) -> None:
     state[region + at.R_CYCLES] += state[at.H_CYCLES] - begin
     if state[at.H_XPSR] != status:
         call_3(state[at.H_WRITE_REGISTER], engine, _XPSR, here + 8 * at.H_XPSR)
+        if (state[at.H_XPSR] ^ status) & _GE_BITS:  # a write of xPSR leaves them as they are
+            call_3(state[at.H_WRITE_REGISTER], engine, _APSR_G, here + 8 * at.H_XPSR)
     if floating and state[at.H_FPSCR] != floating_status:
         call_3(state[at.H_WRITE_REGISTER], engine, _FPSCR, here + 8 * at.H_FPSCR)
     call_3(state[at.H_WRITE_REGISTER], engine, _PC, here + 8 * at.H_NEXT_PC)
