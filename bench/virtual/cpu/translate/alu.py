@@ -20,9 +20,8 @@ def sets_flags(word: Word) -> bool:
     if word.size == 2:
         return word.it_condition is None and (word.code >> 14 == 0 or word.code >> 10 == 0b010000)
     first = word.code >> 16
-    if first >> 9 == 0b1110101 or first >> 9 == 0b1111000 or first >> 9 == 0b1111010 and first >> 7 & 1 == 0:
-        return bool(first >> 4 & 1)
-    return False
+    immediate, register, shift = first & 0xFA00 == 0xF000, first & 0xFE00 == 0xEA00, first & 0xFF80 == 0xFA00
+    return (immediate or register or shift) and bool(first >> 4 & 1)
 
 
 def add(f: Frame, left: Any, right: Any, carry: Any, flags: bool) -> Any:

@@ -21,7 +21,7 @@ from llvmlite import binding as llvm
 
 _KEPT: Final = 2000  # files; some 20 KB each
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
-_PASSES: Final = ("sroa", "instruction_combine", "simplify_cfg", "new_gvn", "simplify_cfg")
+_PASSES: Final = ("sroa", "instruction_combine", "simplify_cfg", "instruction_combine", "simplify_cfg")
 
 
 def store_folder() -> Path:
