@@ -297,6 +297,9 @@ class BlockTable:
         if current is not None:
             current.index = 1
             self._write_block(current)
+            place = current.code.address, len(current.code.code)
+            if self._fetch(*place) != current.code.code:  # what is there now is another block
+                del self._by_place[place]
             self._state[at.H_CURRENT] = 1
             self._edges[-1] = edge
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from machine import ENABLE_FPU, RAM, Machine
+from tests.virtual.cpu.machine import ENABLE_FPU, RAM, Machine
 
 from bench.virtual.cpu import CoreTiming, CortexM4Timing, StopReason
 from bench.virtual.cpu.translate import translator
@@ -145,14 +143,12 @@ def start_singles(draw: random.Random, odd: tuple[int, ...] = ()) -> str:
     return "\n".join(f" ldr r1, ={value}\n vmov s{n}, r1" for n, value in enumerate(values)) + "\n"
 
 
-@contextmanager
-def eager(patch: pytest.MonkeyPatch) -> Iterator[None]:
+def eager(patch: pytest.MonkeyPatch) -> None:
     """Translate loops as soon as they have run a few times."""
     patch.setattr(translator, "LOOK_CYCLES", 700)
     patch.setattr(translator, "_WORTH_LOADING", 100)
     patch.setattr(translator, "_WORTH_COMPILING", 2)
     patch.setattr(translator, "_SHORT_CYCLES", 0)
-    yield
 
 
 def state_of(machine: Machine) -> dict[str, object]:

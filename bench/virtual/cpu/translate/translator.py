@@ -159,7 +159,11 @@ class Translator:
 
     def _refuse(self, block: Block) -> bool:
         words, it_state = self._decoded(block)
-        if it_state & 0xF or not all(translatable(word) for word in words):
+        place = block.code.address
+        fixed = any(
+            window.base <= place < window.base + window.size and not window.writable for window in self._machine.windows
+        )  # code in RAM can change unseen
+        if not fixed or it_state & 0xF or not all(translatable(word) for word in words):
             self._refused.add(block.index)
             return True
         return False
