@@ -6,31 +6,133 @@ import random
 import re
 
 import pytest
-from tests.virtual.cpu.machine import ENABLE_FPU, RAM, Machine
 
 from bench.virtual.cpu import CoreTiming, CortexM4Timing, StopReason
 from bench.virtual.cpu.translate import translator
+from tests.virtual.cpu.machine import ENABLE_FPU, RAM, Machine
 
 CONDITIONS = ("eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 DATA = RAM + 0x4000
 """r8 points here, 2 KB behind the begin of what is compared."""
-SPECIAL = (0, 1, 2, 31, 32, 33, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0x8000_8000, 0xFFFF_FFFF)
-SINGLES = (0, 0x8000_0000, 0x3F80_0000, 0xBF80_0000, 1, 0x8000_0001, 0x007F_FFFF, 0x0080_0000, 0x7F7F_FFFF, 0x4EFF_FFFF, 0x4F00_0000, 0x3F00_0000)
+SPECIAL = (
+    0,
+    1,
+    2,
+    31,
+    32,
+    33,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFF_FFFF,
+    0x8000_0000,
+    0x8000_8000,
+    0xFFFF_FFFF,
+)
+SINGLES = (
+    0,
+    0x8000_0000,
+    0x3F80_0000,
+    0xBF80_0000,
+    1,
+    0x8000_0001,
+    0x007F_FFFF,
+    0x0080_0000,
+    0x7F7F_FFFF,
+    0x4EFF_FFFF,
+    0x4F00_0000,
+    0x3F00_0000,
+)
 INFINITE = (0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0x7F80_0001, 0xFFC1_2345)
 
 # {d} {n} {m} {a}: low or high registers; {l} {k}: low ones; {i}: a constant of the kind that the form takes.
 ALU = (
-    [f"{op}{s}.w {{d}}, {{n}}, {{m}}" for op in ("add", "sub", "rsb", "adc", "sbc", "and", "orr", "eor", "bic", "orn") for s in ("", "s") if (op, s)[0] != "rsb"]
-    + [f"{op}{s}.w {{d}}, {{n}}, {{m}}, {sh} #{{sh}}" for op in ("add", "sub", "rsb", "and", "orr", "eor", "orn") for s in ("", "s") for sh in ("lsl", "lsr", "asr", "ror")]
-    + [f"{op}{s}.w {{d}}, {{n}}, #{{i}}" for op in ("add", "sub", "rsb", "adc", "sbc", "and", "orr", "eor", "bic", "orn") for s in ("", "s")]
+    [
+        f"{op}{s}.w {{d}}, {{n}}, {{m}}"
+        for op in ("add", "sub", "rsb", "adc", "sbc", "and", "orr", "eor", "bic", "orn")
+        for s in ("", "s")
+        if (op, s)[0] != "rsb"
+    ]
+    + [
+        f"{op}{s}.w {{d}}, {{n}}, {{m}}, {sh} #{{sh}}"
+        for op in ("add", "sub", "rsb", "and", "orr", "eor", "orn")
+        for s in ("", "s")
+        for sh in ("lsl", "lsr", "asr", "ror")
+    ]
+    + [
+        f"{op}{s}.w {{d}}, {{n}}, #{{i}}"
+        for op in ("add", "sub", "rsb", "adc", "sbc", "and", "orr", "eor", "bic", "orn")
+        for s in ("", "s")
+    ]
     + [f"{op}{s}.w {{d}}, {{n}}, {{m}}" for op in ("lsl", "lsr", "asr", "ror") for s in ("", "s")]
     + [f"{op}{s}.w {{d}}, {{n}}, #{{sh}}" for op in ("lsl", "lsr", "asr", "ror") for s in ("", "s")]
-    + ["rrx {d}, {n}", "rrxs {d}, {n}", "mov.w {d}, #{i}", "movs.w {d}, #{i}", "mvn {d}, #{i}", "mvns.w {d}, {n}", "movw {d}, #{w}", "movt {d}, #{w}"]
-    + ["mov {d}, {n}", "mvns {l}, {k}", "addw {d}, {n}, #{t}", "subw {d}, {n}, #{t}", "adds {l}, {k}, #{b}", "subs {l}, #{y}", "adds {l}, {k}, {j}", "rsbs {l}, {k}, #0"]
-    + ["cmp {n}, {m}", "cmp.w {n}, #{i}", "cmn.w {n}, {m}", "cmp.w {n}, {m}, lsl #{sh}", "tst.w {n}, {m}", "tst.w {n}, #{i}", "teq {n}, {m}, ror #{sh}", "teq {n}, #{i}"]
-    + ["lsls {l}, {k}", "lsrs {l}, {k}", "asrs {l}, {k}", "rors {l}, {k}", "lsls {l}, {k}, #{sh}", "lsrs {l}, {k}, #{sh}", "asrs {l}, {k}, #{sh}", "ands {l}, {k}", "eors {l}, {k}"]
-    + ["adcs {l}, {k}", "sbcs {l}, {k}", "orrs {l}, {k}", "bics {l}, {k}", "tst {l}, {k}", "cmn {l}, {k}", "add {d}, {n}", "movs {l}, #{y}", "cmp {l}, #{y}", "adr {d}, top"]
-    + ["bfc {d}, #{f}", "bfi {d}, {n}, #{f}", "ubfx {d}, {n}, #{f}", "sbfx {d}, {n}, #{f}", "clz {d}, {n}", "rbit {d}, {n}", "rev {d}, {n}", "rev16 {d}, {n}", "revsh {d}, {n}"]
+    + [
+        "rrx {d}, {n}",
+        "rrxs {d}, {n}",
+        "mov.w {d}, #{i}",
+        "movs.w {d}, #{i}",
+        "mvn {d}, #{i}",
+        "mvns.w {d}, {n}",
+        "movw {d}, #{w}",
+        "movt {d}, #{w}",
+    ]
+    + [
+        "mov {d}, {n}",
+        "mvns {l}, {k}",
+        "addw {d}, {n}, #{t}",
+        "subw {d}, {n}, #{t}",
+        "adds {l}, {k}, #{b}",
+        "subs {l}, #{y}",
+        "adds {l}, {k}, {j}",
+        "rsbs {l}, {k}, #0",
+    ]
+    + [
+        "cmp {n}, {m}",
+        "cmp.w {n}, #{i}",
+        "cmn.w {n}, {m}",
+        "cmp.w {n}, {m}, lsl #{sh}",
+        "tst.w {n}, {m}",
+        "tst.w {n}, #{i}",
+        "teq {n}, {m}, ror #{sh}",
+        "teq {n}, #{i}",
+    ]
+    + [
+        "lsls {l}, {k}",
+        "lsrs {l}, {k}",
+        "asrs {l}, {k}",
+        "rors {l}, {k}",
+        "lsls {l}, {k}, #{sh}",
+        "lsrs {l}, {k}, #{sh}",
+        "asrs {l}, {k}, #{sh}",
+        "ands {l}, {k}",
+        "eors {l}, {k}",
+    ]
+    + [
+        "adcs {l}, {k}",
+        "sbcs {l}, {k}",
+        "orrs {l}, {k}",
+        "bics {l}, {k}",
+        "tst {l}, {k}",
+        "cmn {l}, {k}",
+        "add {d}, {n}",
+        "movs {l}, #{y}",
+        "cmp {l}, #{y}",
+        "adr {d}, top",
+    ]
+    + [
+        "bfc {d}, #{f}",
+        "bfi {d}, {n}, #{f}",
+        "ubfx {d}, {n}, #{f}",
+        "sbfx {d}, {n}, #{f}",
+        "clz {d}, {n}",
+        "rbit {d}, {n}",
+        "rev {d}, {n}",
+        "rev16 {d}, {n}",
+        "revsh {d}, {n}",
+    ]
     + [f"{op} {{d}}, {{n}}{turn}" for op in ("sxtb", "sxth", "uxtb", "uxth") for turn in ("", ", ror #8", ", ror #24")]
     + [f"{op} {{d}}, {{n}}, {{m}}{turn}" for op in ("sxtab", "sxtah", "uxtab", "uxtah") for turn in ("", ", ror #16")]
     + ["nop", "sub.w {d}, {n}, #{i}", "rsb {d}, {n}, {m}", "rsbs.w {d}, {n}, {m}"]
@@ -77,7 +179,16 @@ def _fill(draw: random.Random, form: str) -> str:
         **{name: draw.choice(registers) for name in "nma"},
         **{name: draw.choice(registers[:8]) for name in "lkj"},
         "sh": draw.randrange(1, 32),
-        "i": hex(draw.choice((draw.randrange(256), draw.randrange(128, 256) << draw.randrange(24), draw.randrange(256) * 0x10001, draw.randrange(256) * 0x1010101))),
+        "i": hex(
+            draw.choice(
+                (
+                    draw.randrange(256),
+                    draw.randrange(128, 256) << draw.randrange(24),
+                    draw.randrange(256) * 0x10001,
+                    draw.randrange(256) * 0x1010101,
+                )
+            )
+        ),
         "w": draw.randrange(1 << 16),
         "t": draw.randrange(1 << 12),
         "b": draw.randrange(8),
@@ -107,7 +218,13 @@ def program(seed: int, group: str, rounds: int = 40, length: int = 70) -> str:
     for number, form in enumerate(forms):
         text = _fill(draw, form)
         kind = draw.randrange(8)
-        if kind == 0 and "\n" not in text and not form.startswith(_NO_IT) and not re.match(r"(cb|b)", text.split()[0]) and "adr" not in text:
+        if (
+            kind == 0
+            and "\n" not in text
+            and not form.startswith(_NO_IT)
+            and not re.match(r"(cb|b)", text.split()[0])
+            and "adr" not in text
+        ):
             lines.append(_conditional(draw, text))
         elif kind == 1:
             lines.append(f" b{draw.choice(CONDITIONS)} skip{number}\n {text}\nskip{number}:")
@@ -119,7 +236,9 @@ def program(seed: int, group: str, rounds: int = 40, length: int = 70) -> str:
             lines.append(f" {text}")
     body = "\n".join(lines)
     values = [draw.choice((draw.choice(SPECIAL), draw.getrandbits(32))) for _ in range(11)]
-    loads = "\n".join(f" ldr r{n}, ={value}" for n, value in zip((0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11), values, strict=True))
+    loads = "\n".join(
+        f" ldr r{n}, ={value}" for n, value in zip((0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11), values, strict=True)
+    )
     return (
         f"{ENABLE_FPU}{start_singles(draw)} ldr r8, ={DATA}\n ldr r12, ={rounds}\n{loads}\n"
         f" .balign 4\ntop:\n{body}\n subs r12, #1\n bne.w top\n bkpt\n .balign 4\nleaf: add r10, r10, r11, ror #3\n bx lr\n"
@@ -138,7 +257,16 @@ def _conditional(draw: random.Random, text: str) -> str:
 
 def start_singles(draw: random.Random, odd: tuple[int, ...] = ()) -> str:
     """Code that puts something in s0-s15."""
-    values = [draw.choice((draw.choice(SINGLES + odd), draw.getrandbits(32) & 0xBFFF_FFFF | 0x3000_0000, 0x3F80_0000 | draw.getrandbits(23))) for _ in range(16)]
+    values = [
+        draw.choice(
+            (
+                draw.choice(SINGLES + odd),
+                draw.getrandbits(32) & 0xBFFF_FFFF | 0x3000_0000,
+                0x3F80_0000 | draw.getrandbits(23),
+            )
+        )
+        for _ in range(16)
+    ]
     values = [value if value & 0x7F80_0000 != 0x7F80_0000 or odd else 0x4049_0FDB for value in values]
     return "\n".join(f" ldr r1, ={value}\n vmov s{n}, r1" for n, value in enumerate(values)) + "\n"
 
@@ -163,7 +291,15 @@ def state_of(machine: Machine) -> dict[str, object]:
     }
 
 
-def compare(source: str, *, timing: type[CoreTiming] = CortexM4Timing, wait_states: int = 0, caches: bool = False, seed: int = 0, slices: int = 12) -> int:
+def compare(
+    source: str,
+    *,
+    timing: type[CoreTiming] = CortexM4Timing,
+    wait_states: int = 0,
+    caches: bool = False,
+    seed: int = 0,
+    slices: int = 12,
+) -> int:
     """Run with and without translation, in the same stretches of cycles; returns how many regions there were at the end."""
     draw = random.Random(seed)
     memory = random.Random(seed).randbytes(0x2000)

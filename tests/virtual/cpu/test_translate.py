@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.virtual.cpu.fuzz import DATA, compare, eager, program, state_of
-from tests.virtual.cpu.machine import CODE, CYCCNT, ENABLE_FPU, FLASH, FOREVER, PLAIN, RAM, Machine, assemble
 
 from bench.virtual.cpu import CoreTiming, CortexM4Timing, StopReason
 from bench.virtual.cpu.timing_m7 import CortexM7Timing
 from bench.virtual.cpu.translate import compile as compiling
 from bench.virtual.cpu.translate.region import cycles_through, entries_of, hottest
+from tests.virtual.cpu.fuzz import DATA, compare, eager, program, state_of
+from tests.virtual.cpu.machine import CODE, CYCCNT, ENABLE_FPU, FLASH, FOREVER, PLAIN, RAM, Machine, assemble
 
 LOOP = f"ldr r0, ={RAM + 0x100:#x}\n movs r1, #0\n ldr r2, =20000\n"
 
@@ -79,7 +79,10 @@ def test_the_bus_is_reached_from_a_hot_loop_with_exact_cycles() -> None:
 
 
 def test_budgets_end_at_the_same_block() -> None:
-    machines = pair(LOOP + "1: str r1, [r0]\n ldr r3, [r0]\n adds r1, r3, #3\n cmp r1, #0\n beq 2f\n nop\n2: subs r2, #1\n bne 1b\n bkpt")
+    machines = pair(
+        LOOP
+        + "1: str r1, [r0]\n ldr r3, [r0]\n adds r1, r3, #3\n cmp r1, #0\n beq 2f\n nop\n2: subs r2, #1\n bne 1b\n bkpt"
+    )
     for budget in (5000, 1, 2, 3, 999, 17, 5):
         assert run_both(machines, budget) is StopReason.CYCLES
     assert machines[1].cpu.regions == 1
@@ -172,7 +175,9 @@ def test_faults_come_where_they_are_due(loop: str, setup: str) -> None:
     assert machines[1].cpu.system.cfsr or not setup.startswith(("adds", "ldr", "movs"))
 
 
-def test_what_was_compiled_is_found_again_and_not_trusted_when_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_compiled_is_found_again_and_not_trusted_when_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     first = compiling.Compiler()
     text = 'define i64 @"region"(i64* %a, i64* %b, i64 %c) {\n  ret i64 42\n}'

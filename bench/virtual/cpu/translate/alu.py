@@ -8,8 +8,8 @@ from typing import Any
 from capstone import arm
 
 from bench.virtual.cpu.decode import ALWAYS, PC
-from bench.virtual.cpu.translate.frame import I1, I8, I16, I32, I64, Frame, Unsupported
 from bench.virtual.cpu.translate.flags import ADD, LOGIC, SUBTRACT
+from bench.virtual.cpu.translate.frame import I1, I8, I16, I32, I64, Frame, Unsupported
 from bench.virtual.cpu.translate.operands import Word, is_immediate, register_of
 
 _ZERO = I32(0)
@@ -103,7 +103,13 @@ def operand_2(f: Frame, operand: Any) -> tuple[Any, Any]:
 _ARITHMETIC = ("add", "sub", "rsb", "adc", "sbc", "cmp", "cmn")
 _LOGIC = ("and", "orr", "eor", "bic", "orn", "tst", "teq")
 _MOVES = ("mov", "mvn")
-_SHIFTS = {"lsl": arm.ARM_SFT_LSL, "lsr": arm.ARM_SFT_LSR, "asr": arm.ARM_SFT_ASR, "ror": arm.ARM_SFT_ROR, "rrx": arm.ARM_SFT_RRX}
+_SHIFTS = {
+    "lsl": arm.ARM_SFT_LSL,
+    "lsr": arm.ARM_SFT_LSR,
+    "asr": arm.ARM_SFT_ASR,
+    "ror": arm.ARM_SFT_ROR,
+    "rrx": arm.ARM_SFT_RRX,
+}
 
 
 def _arithmetic(f: Frame, word: Word) -> None:
@@ -138,7 +144,9 @@ def _logic(f: Frame, word: Word) -> None:
     right, carry = operand_2(f, operands[-1])
     if name in ("bic", "orn"):
         right = b.not_(right)
-    operation = {"and": b.and_, "tst": b.and_, "bic": b.and_, "orr": b.or_, "orn": b.or_, "eor": b.xor, "teq": b.xor}[name]
+    operation = {"and": b.and_, "tst": b.and_, "bic": b.and_, "orr": b.or_, "orn": b.or_, "eor": b.xor, "teq": b.xor}[
+        name
+    ]
     result = operation(left, right)
     if test or sets_flags(word):
         f.set_flags_of(LOGIC, result, _ZERO, carry)

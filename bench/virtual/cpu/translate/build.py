@@ -80,7 +80,9 @@ def translatable(word: Word) -> bool:
 class Builder:
     """Builds the function of one region."""
 
-    def __init__(self, parts: tuple[Part, ...], ways: tuple[Way, ...], entries: tuple[int, ...], machine: Machine) -> None:
+    def __init__(
+        self, parts: tuple[Part, ...], ways: tuple[Way, ...], entries: tuple[int, ...], machine: Machine
+    ) -> None:
         self._parts, self._ways, self._entries = parts, ways, entries
         self._edges = T_BLOCKS + 2 * len(parts)
         self._f = Frame(f"region_{parts[0].address:x}")
@@ -293,4 +295,3 @@ class Builder:
 
 def _nothing() -> None:
     """No check, no charge."""
-

@@ -84,7 +84,9 @@ class Charge:
             b.store(b.select(wrong, b.ashr(way, I64(1)), _ZERO), lost)
         return b.load(lost)
 
-    def enter(self, block: int, cost: Any, base_cost: Any, reads: list[tuple[Form, int]], windows: list[Form], edges: int) -> None:
+    def enter(
+        self, block: int, cost: Any, base_cost: Any, reads: list[tuple[Form, int]], windows: list[Form], edges: int
+    ) -> None:
         """Charge a block: ``cost`` with, ``base_cost`` without what prediction lost."""
         f, b = self._f, self._f.b
         now = b.load(f.cycles)

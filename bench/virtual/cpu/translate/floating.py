@@ -206,4 +206,3 @@ FLOATING: dict[str, Callable[[Frame, Word], None]] = {
     "vcvt": _convert,
 }
 """Instructions by capstone's name."""
-

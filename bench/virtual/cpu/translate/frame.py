@@ -32,7 +32,13 @@ _FP_FLAG_BITS = {"fn": 31, "fz": 30, "fc": 29, "fv": 28}
 _GE_BITS = 0xF_0000
 _IT_BITS = 0x0600_FC00
 _MXCSR: Final = 0x1F80  # round to nearest, no flush to zero, all exceptions masked, none seen
-_FPSCR_OF_MXCSR = ((0, 0), (2, 1), (3, 2), (4, 3), (5, 4))  # MXCSR bit, FPSCR bit: invalid, divide by zero, overflow, underflow, inexact
+_FPSCR_OF_MXCSR = (
+    (0, 0),
+    (2, 1),
+    (3, 2),
+    (4, 3),
+    (5, 4),
+)  # MXCSR bit, FPSCR bit: invalid, divide by zero, overflow, underflow, inexact
 
 
 class Unsupported(Exception):
@@ -274,7 +280,7 @@ class Frame:
         if not self.uses_arithmetic:
             return text
         lines = [
-            line + " strictfp" if " call " in line and "@\"llvm.experimental.constrained" in line else line
+            line + " strictfp" if " call " in line and '@"llvm.experimental.constrained' in line else line
             for line in text.splitlines()
         ]
         return "\n".join(lines).replace(" nounwind", " nounwind strictfp", 1)
@@ -348,4 +354,3 @@ class Frame:
                     bit_set = b.and_(b.lshr(self.greater_equal(), I32(8 * lane)), I32(1))
                     status = b.or_(status, b.shl(bit_set, I32(16 + lane)))
         self.set_word(word, b.zext(status, I64))
-

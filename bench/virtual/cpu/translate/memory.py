@@ -29,7 +29,7 @@ class Window:
     @property
     def stores(self) -> bool:
         """Whether stores may go there."""
-        return self.writable and SRAM_BEGIN <= self.base and self.base + self.size <= SRAM_END
+        return self.writable and self.base >= SRAM_BEGIN and self.base + self.size <= SRAM_END
 
 
 def address_of(f: Frame, access: Access) -> Any:

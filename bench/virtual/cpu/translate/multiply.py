@@ -189,13 +189,24 @@ def _extend_pair(f: Frame, word: Word) -> None:
     f.assign(register_of(word.operands[0]), result)
 
 
-_LANES = {"add8": (8, (0, 0, 0, 0)), "sub8": (8, (1, 1, 1, 1)), "add16": (16, (0, 0)), "sub16": (16, (1, 1)), "asx": (16, (1, 0)), "sax": (16, (0, 1))}
+_LANES = {
+    "add8": (8, (0, 0, 0, 0)),
+    "sub8": (8, (1, 1, 1, 1)),
+    "add16": (16, (0, 0)),
+    "sub16": (16, (1, 1)),
+    "asx": (16, (1, 0)),
+    "sax": (16, (0, 1)),
+}
 
 
 def _parallel(f: Frame, word: Word) -> None:
     """Additions and subtractions in 8-bit or 16-bit lanes: plain (S, U, which set GE), saturating (Q, UQ), halving (SH, UH)."""
     b, name = f.b, word.name
-    how = next(prefix for prefix in ("uq", "uh", "sh", "s", "u", "q") if name.startswith(prefix) and name.removeprefix(prefix) in _LANES)
+    how = next(
+        prefix
+        for prefix in ("uq", "uh", "sh", "s", "u", "q")
+        if name.startswith(prefix) and name.removeprefix(prefix) in _LANES
+    )
     bits, subtract = _LANES[name.removeprefix(how)]
     left, right = _inputs(f, word)
     signed = how in ("s", "q", "sh")
@@ -248,7 +259,9 @@ MULTIPLY: dict[str, Callable[[Frame, Word], None]] = {
     **dict.fromkeys(("mul", "mla", "mls"), _multiply),
     **dict.fromkeys(("smull", "umull", "smlal", "umlal", "umaal"), _multiply_long),
     **dict.fromkeys((*_HALVES, "smulwb", "smulwt", "smlawb", "smlawt"), _multiply_halves),
-    **dict.fromkeys([f"{stem}{x}" for stem in ("smuad", "smusd", "smlad", "smlsd", "smlald", "smlsld") for x in ("", "x")], _dual),
+    **dict.fromkeys(
+        [f"{stem}{x}" for stem in ("smuad", "smusd", "smlad", "smlsd", "smlald", "smlsld") for x in ("", "x")], _dual
+    ),
     **dict.fromkeys([f"{stem}{r}" for stem in ("smmul", "smmla", "smmls") for r in ("", "r")], _most_significant),
     **dict.fromkeys(("sdiv", "udiv"), _divide),
     **dict.fromkeys(("ssat", "usat", "ssat16", "usat16"), _saturate),
@@ -260,4 +273,3 @@ MULTIPLY: dict[str, Callable[[Frame, Word], None]] = {
     "sel": _select,
 }
 """Instructions by capstone's name."""
-
