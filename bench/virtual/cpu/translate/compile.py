@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import llvmlite
+import llvmlite  # type: ignore[import-untyped]
 from llvmlite import binding as llvm
 
 _KEPT: Final = 2000  # files; some 20 KB each
@@ -117,4 +117,4 @@ def _write(key: str, code: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb") as file_object:
             file_object.write(hashlib.sha256(code).digest() + code)
-        os.replace(name, folder / key)
+        Path(name).replace(folder / key)

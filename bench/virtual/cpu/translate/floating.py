@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 
 from bench.virtual.cpu.translate.frame import F32, I32, I64, Frame, Unsupported
 from bench.virtual.cpu.translate.operands import Word, core_of, single_of

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.decode import PC, SP

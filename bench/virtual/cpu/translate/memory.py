@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 
 from bench.virtual.cpu.decode import PC, Access
 from bench.virtual.cpu.interface import PAGE_BYTES

@@ -122,10 +122,8 @@ def _divide(f: Frame, word: Word) -> None:
     left, right = (f.value(register_of(operand)) for operand in word.operands[-2:])
     none = b.icmp_unsigned("==", right, _ZERO)
     safe = b.select(none, I32(1), right)
-    if word.name == "udiv":
-        quotient = b.udiv(left, safe)
-    else:
-        quotient = b.trunc(b.sdiv(b.sext(left, I64), b.sext(safe, I64)), I32)
+    signed = word.name == "sdiv"
+    quotient = b.trunc(b.sdiv(b.sext(left, I64), b.sext(safe, I64)), I32) if signed else b.udiv(left, safe)
     f.assign(register_of(word.operands[0]), b.select(none, _ZERO, quotient))
 
 

@@ -210,9 +210,10 @@ class Translator:
             {address: Check(*row) for address, row in self._blocks.checks_in(block).items()},
         )
 
-    def _table(self, members: list[Block], edges: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    def _table(self, members: list[Block], edges: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
         table: NDArray[np.int64] = np.zeros(T_BLOCKS + 2 * len(members) + 2 * len(edges), np.int64)
         table[T_REGISTERS] = self._state[at.H_REGISTERS]
+        assert self._engine.singles is not None
         table[T_SINGLES] = self._engine.singles
         table[T_EXECUTED] = self._engine.executed_pages
         table[T_MEMORIES : T_MEMORIES + len(self._distances)] = self._distances
