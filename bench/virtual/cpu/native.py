@@ -253,16 +253,18 @@ def _make_on_block(sources: int) -> Any:
     return on_block
 
 
-@cfunc(types.int64(types.voidptr, types.int64, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
-def fetch_for_region(user: Any, index: Any, now: Any, stalls: Any) -> Any:
-    """`fetch_stalls`, for regions."""
-    return fetch_stalls(carray(user, (_TOTAL,), np.int64), index, now, stalls)
+def _make_for_regions(sources: int) -> tuple[Any, Any]:
+    @cfunc(types.int64(types.voidptr, types.int64, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
+    def fetch(user: Any, index: Any, now: Any, stalls: Any) -> Any:
+        """`fetch_stalls`, for regions."""
+        return fetch_stalls(carray(user, (_TOTAL,), np.int64), index, now, stalls) if sources else 0
 
+    @cfunc(types.int64(types.voidptr, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
+    def read(user: Any, address: Any, size: Any) -> Any:
+        """`data_stall`, for regions."""
+        return data_stall(carray(user, (_TOTAL,), np.int64), address, size) if sources else 0
 
-@cfunc(types.int64(types.voidptr, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
-def read_for_region(user: Any, address: Any, size: Any) -> Any:
-    """`data_stall`, for regions."""
-    return data_stall(carray(user, (_TOTAL,), np.int64), address, size)
+    return fetch, read
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -360,3 +362,4 @@ def on_fill(_engine: Any, raw_address: Any, access: Any, entry: Any, user: Any) 
 
 on_block = _make_on_block(_SOURCES)
 on_code = _make_on_code(_SOURCES)
+fetch_for_region, read_for_region = _make_for_regions(_SOURCES)
