@@ -24,6 +24,14 @@ _MASK_CHANGES = ("cps", "msr")
 _NOTHING = EdgeCost(0, (), (), 0)
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _no_check(_address: int) -> None:
+    """Nobody wants to know of a check."""
+
+
 def _is_simple(form: Form) -> bool:
     return len(form.terms) == 1 and form.terms[0][1] == 1
 
@@ -89,6 +97,8 @@ class BlockTable:
         self.watched: set[int] = set()
         self.breakpoints: set[int] = set()
         self.failure: BaseException | None = None
+        self.on_forget: Callable[[], None] = _nothing
+        self.on_check: Callable[[int], None] = _no_check
         self._past = np.zeros(
             CLASSES, np.int64
         )  # what blocks that were forgotten did, less what was charged and not done
@@ -230,6 +240,43 @@ class BlockTable:
         self._edges[entry] = cost
         self._state[at.H_FOUND] = entry
 
+    # For the translator.
+
+    @property
+    def known(self) -> Sequence[Block | None]:
+        """The blocks by index; 0 is none."""
+        return self._blocks
+
+    def all_edges(self) -> list[tuple[int, int, int, int, int]]:
+        """Every known edge: its entry, the blocks from and to, cycles and prediction."""
+        found = []
+        for entry in self._edges:
+            if entry >= 0:
+                key, target, cycles, way = (int(word) for word in self._state[entry : entry + at.EDGE_WORDS])
+                found.append((entry, key - 1 >> 32, target, cycles, way))
+        return found
+
+    def successors(self) -> dict[int, set[int]]:
+        """The blocks that came behind a block."""
+        found: dict[int, set[int]] = {}
+        for _, source, target, _, _ in self.all_edges():
+            found.setdefault(source, set()).add(target)
+        return found
+
+    def checks_in(self, block: Block) -> dict[int, tuple[int, ...]]:
+        """The native table's rows (without the address) for instructions of the block."""
+        found = {}
+        for instruction in block.instructions:
+            row = self._check_row(instruction.address)
+            if row[0] and row[1]:
+                found[instruction.address] = tuple(int(word) for word in row[1:])
+        return found
+
+    def has_break(self, block: Block) -> bool:
+        """Whether a breakpoint, or an instruction that the emulation has to stop at, is in the block."""
+        stops = at.CHECK_BREAK | at.CHECK_DOUBLE | at.CHECK_EVENT
+        return any(row[0] & stops for row in self.checks_in(block).values())
+
     # Called between two stretches of emulation.
 
     @property
@@ -246,9 +293,13 @@ class BlockTable:
         current, edge = self.current, self._edges.get(int(self._state[at.H_EDGE]), _NOTHING)
         self._past += self._done()
         self._reset_tables()
+        self.on_forget()
         if current is not None:
             current.index = 1
             self._write_block(current)
+            place = current.code.address, len(current.code.code)
+            if self._fetch(*place) != current.code.code:  # what is there now is another block
+                del self._by_place[place]
             self._state[at.H_CURRENT] = 1
             self._edges[-1] = edge
 
@@ -379,14 +430,18 @@ class BlockTable:
     def add_check(self, instruction: Instruction | int, kind: int) -> NDArray[np.int64]:
         """Add check bits at an instruction (or bare address) and return its row of the native table."""
         address = instruction if isinstance(instruction, int) else instruction.address
-        slot = int(check_slot(address))
-        while self._state[at.CHECKS + at.CHECK_WORDS * slot] not in (0, address + 1):
-            slot = (slot + 1) % at.CHECK_SLOTS
-        row = self._state[at.CHECKS + at.CHECK_WORDS * slot :][: at.CHECK_WORDS]
+        row = self._check_row(address)
         if row[0] == 0:
             row[0], row[3] = address + 1, -1
             self._checks += 1
         row[1] |= kind
+        self.on_check(address)
         if address not in self.watched:
             self.wanted.add(address)
         return row
+
+    def _check_row(self, address: int) -> NDArray[np.int64]:
+        slot = int(check_slot(address))
+        while self._state[at.CHECKS + at.CHECK_WORDS * slot] not in (0, address + 1):
+            slot = (slot + 1) % at.CHECK_SLOTS
+        return self._state[at.CHECKS + at.CHECK_WORDS * slot :][: at.CHECK_WORDS]

@@ -22,6 +22,7 @@ class Cpu(Execution):
     ``halting_debug`` (C_DEBUGEN): BKPT and hardware breakpoints stop the core; otherwise BKPT is a HardFault with HFSR.DEBUGEVT.
     ``boot_address`` is where the vector table is after a reset (0, but 0x0020_0000 on an STM32F7 as it comes).
     ``double_precision``: the FPU has it; none of the modelled microcontrollers' does, and its instructions are undefined then.
+    ``translate``: whether hot code is translated (translate/); by default unless BENCH_VIRTUAL_TRANSLATE is 0. It changes speed alone.
     ``direct_registers=False`` is for tests: native checks then copy the registers instead of reading them in place.
     Raises ValueError when memories and regions overlap, or more than one memory is flash.
     """
@@ -36,9 +37,16 @@ class Cpu(Execution):
         boot_address: int = 0,
         direct_registers: bool = True,
         double_precision: bool = False,
+        translate: bool | None = None,
     ) -> None:
         super().__init__(
-            memories, mmio, bus, timing, direct_registers=direct_registers, double_precision=double_precision
+            memories,
+            mmio,
+            bus,
+            timing,
+            direct_registers=direct_registers,
+            double_precision=double_precision,
+            translate=translate,
         )
         self._boot_address = boot_address
         self.reset()
@@ -60,6 +68,11 @@ class Cpu(Execution):
             return self._loop(_FOREVER, single=True)
         finally:
             self._state[at.H_PASS] = -1
+
+    @property
+    def regions(self) -> int:
+        """How many regions of hot code run translated now (translate/)."""
+        return self._translator.regions if self._translator is not None else 0
 
     @property
     def sleeping(self) -> bool:

@@ -104,6 +104,10 @@ class Engine:
         self.state[at.H_STOP_FUNCTION] = _address(uclib.uc_emu_stop)
         self.state[at.H_MISS_FUNCTION] = _address(self._keep_miss)
         self._find_registers(direct_registers)
+        self.state[at.H_SELF] = self._state_address
+        self.state[at.H_READ_REGISTER], self.state[at.H_WRITE_REGISTER] = _address(_read), _address(_write)
+        self.state[at.H_FETCH_FUNCTION] = native.fetch_for_region.address
+        self.state[at.H_READ_FUNCTION] = native.read_for_region.address
         self._hook(uc.UC_HOOK_BLOCK, native.on_block, 1, 0)
         self._hooks: dict[int, ctypes.c_size_t] = {}
 
@@ -135,8 +139,11 @@ class Engine:
         return handle
 
     def _find_registers(self, direct: bool) -> None:
-        address = _registers_inside(self._uc, self._handle.value) if direct else None
+        core = [_REGISTERS[f"r{n}"] for n in range(13)]
+        address = _registers_inside(self._uc, self._handle.value, core) if direct else None
         self._file = None if address is None else (ctypes.c_uint32 * PC).from_address(address)
+        singles = [_REGISTERS[f"s{n}"] for n in range(32)]
+        self.singles = _registers_inside(self._uc, self._handle.value, singles) if direct else None
         if address is not None:
             self.state[at.H_REGISTERS] = address
             return
@@ -218,6 +225,16 @@ class Engine:
         if _write(self._handle, _REGISTERS[name], self._word_pointer):
             raise KeyError(f"the emulator cannot write register {name!r}")
 
+    @property
+    def direct(self) -> bool:
+        """Whether native code can reach the registers in place."""
+        return self._file is not None and self.singles is not None
+
+    @property
+    def executed_pages(self) -> int:
+        """Address of the bytes that say from which pages of SRAM code ran."""
+        return int(self._executed.ctypes.data)
+
     def flush_translations(self) -> None:
         """Forget all translated code (after hooks or code changed)."""
         self._uc.ctl_flush_tb()
@@ -240,20 +257,21 @@ def _address(function: Any) -> int:
     return address
 
 
-def _registers_inside(engine: Any, record_address: int) -> int | None:
-    """Find r0-r15 inside the emulator's state, so that native code reads them without a call; None where that is not possible.
+def _registers_inside(engine: Any, record_address: int, ids: Sequence[int]) -> int | None:
+    """Find registers of 32 bits that follow one another inside the emulator's state; None where that is not possible.
 
-    Puts random words in r0-r12, then looks for the sequence behind every pointer of the engine's own record, reading through
-    /proc/self/mem, which refuses unmapped addresses instead of crashing. A second set of words proves the find.
+    So native code reads and writes them without a call. Puts random words in them, then looks for the sequence behind every pointer of the
+    engine's own record, reading through /proc/self/mem, which refuses unmapped addresses instead of crashing. A second set of words proves
+    the find.
     """
     own_memory = Path("/proc/self/mem")
     if not own_memory.exists():
         return None
-    ids = [_REGISTERS[f"r{n}"] for n in range(13)]
-    words = struct.unpack("<13I", os.urandom(52))
+    length = 4 * len(ids)
+    words = struct.unpack(f"<{len(ids)}I", os.urandom(length))
     for register, word in zip(ids, words, strict=True):
         engine.reg_write(register, word)
-    pattern = struct.pack("<13I", *words)
+    pattern = struct.pack(f"<{len(ids)}I", *words)
     candidates: set[int] = set()
     with own_memory.open("rb", buffering=0) as memory:
         record = os.pread(memory.fileno(), 4096, record_address)
@@ -268,8 +286,8 @@ def _registers_inside(engine: Any, record_address: int) -> int | None:
                 candidates.add(pointer + found)
         for register, word in zip(ids, words, strict=True):
             engine.reg_write(register, word ^ 0x5A5A_5A5A)
-        proof = struct.pack("<13I", *(word ^ 0x5A5A_5A5A for word in words))
-        proven = [address for address in candidates if os.pread(memory.fileno(), 52, address) == proof]
+        proof = struct.pack(f"<{len(ids)}I", *(word ^ 0x5A5A_5A5A for word in words))
+        proven = [address for address in candidates if os.pread(memory.fileno(), length, address) == proof]
     for register in ids:
         engine.reg_write(register, 0)
     return proven[0] if len(proven) == 1 else None

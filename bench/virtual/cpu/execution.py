@@ -20,6 +20,7 @@ from bench.virtual.cpu.interface import Bus, Memory, Region, StopReason, overlap
 from bench.virtual.cpu.loadstore import FaultAt, LoadStoreUnit, MemoryMap
 from bench.virtual.cpu.system import CCR_DIV_0_TRP, CCR_UNALIGN_TRP, Cfsr, ExceptionNumber, Hfsr, SystemControl
 from bench.virtual.cpu.timing import CoreTiming
+from bench.virtual.cpu.translate import Translator, switched_on
 
 _UNDEFINED = b"\x00\xde"  # UDF #0
 _XN = ((0x4000_0000, 0x6000_0000), (0xA000_0000, 1 << 32))  # execute never in the default memory map (DDI 0403E B3.1)
@@ -37,6 +38,7 @@ class Execution:
         *,
         direct_registers: bool = True,
         double_precision: bool = False,
+        translate: bool | None = None,
     ) -> None:
         spans = [(base, memory.size) for memory in memories for base in memory.bases] + [
             (region.base, region.size) for region in mmio
@@ -73,6 +75,9 @@ class Execution:
         self._running = False
         self._stale_code = False
         self._generation = 0
+        self._translator: Translator | None = None
+        if (switched_on() if translate is None else translate) and self._engine.direct:
+            self._translator = Translator(self._engine, self._blocks, memories)
 
     # Set-up.
 
@@ -115,8 +120,14 @@ class Execution:
     def _loop(self, limit: int, *, single: bool) -> StopReason:
         self._halt_requested = False
         words = self._words
-        words[at.H_BUDGET] = limit
+        translator = None if single else self._translator
+        words[at.H_TRANSLATE] = translator is not None
         while True:
+            words[at.H_BUDGET] = limit
+            if translator is not None:
+                if words[at.H_CYCLES] >= translator.next_look:
+                    translator.look(words[at.H_CYCLES])
+                words[at.H_BUDGET] = min(limit, translator.next_look)
             if self._exceptions.locked_up:
                 return StopReason.LOCKUP
             if self._halt_requested or self._exceptions.caught:

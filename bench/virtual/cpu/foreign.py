@@ -39,6 +39,16 @@ def call_2(typing: Any, address: Any, first: Any, second: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def call_3(typing: Any, address: Any, first: Any, second: Any, third: Any) -> Any:
+    """int64 function(int64, int64, int64) at ``address``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _call(builder, arguments[0], ir.IntType(64), list(arguments[1:]))
+
+    return types.int64(*[types.int64] * 4), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def call_4(typing: Any, address: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
     """int64 function(int64, int64, int64, int64) at ``address``."""
 

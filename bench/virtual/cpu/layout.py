@@ -58,7 +58,18 @@ H_DIVIDE_MINIMUM: Final = 56
 H_DIVIDE_MAXIMUM: Final = 57
 H_DIVIDE_OVERHEAD: Final = 58
 H_DIVIDE_BITS: Final = 59
-HEADER_WORDS: Final = 64
+# translated regions (translate/).
+H_TRANSLATE: Final = 64  # regions may be entered
+H_SELF: Final = 65  # address of this array
+H_READ_REGISTER: Final = 66  # uc_reg_read
+H_WRITE_REGISTER: Final = 67  # uc_reg_write
+H_FETCH_FUNCTION: Final = 68  # flashport.fetch_stalls
+H_READ_FUNCTION: Final = 69  # flashport.data_stall
+H_XPSR: Final = 70  # before, and behind a region
+H_FPSCR: Final = 71
+H_CONTROL: Final = 72
+H_NEXT_PC: Final = 73
+HEADER_WORDS: Final = 80
 
 STOP_NONE: Final = 0
 STOP_BUDGET: Final = 1
@@ -106,6 +117,7 @@ B_COUNTER: Final = (
     30  # index of the B_PREDICTED that serves the branch at the block's end: blocks that end in one branch share it
 )
 B_PREDICTED: Final = 21  # two-bit counter: 2 and 3 say taken
+B_REGION: Final = 31  # 1 + number of the translated region that may be entered here | which of its entries << 32
 SIMPLE_WINDOWS: Final = 3
 FLAG_FPU: Final = 1
 FLAG_MASKS: Final = 2  # ends with an instruction that may unmask exceptions
@@ -136,6 +148,14 @@ DCACHE_SLOTS: Final = 256
 ICACHE: Final = DCACHE + 2 * DCACHE_SLOTS  # (tag, tick) pairs
 ICACHE_SLOTS: Final = 256
 TOUCHED: Final = ICACHE + 2 * ICACHE_SLOTS  # blocks found resident since the last eviction
+REGIONS: Final = TOUCHED + BLOCK_SLOTS
+REGION_WORDS: Final = 8
+REGION_SLOTS: Final = 256
+R_FUNCTION: Final = 0
+R_TABLE: Final = 1
+R_FLOATING: Final = 2  # has instructions of the FPU
+R_ENTERED: Final = 3  # how often
+R_CYCLES: Final = 4  # spent inside
 LINE_SLOTS: Final = (
-    TOUCHED + BLOCK_SLOTS
+    REGIONS + REGION_WORDS * REGION_SLOTS
 )  # flash line -> 1 + slot in ICACHE, 0: not cached; as long as the flash has lines

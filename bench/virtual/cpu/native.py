@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 from numba import carray, cfunc, njit, types
+from unicorn.arm_const import UC_ARM_REG_APSR_G, UC_ARM_REG_CONTROL, UC_ARM_REG_FPSCR, UC_ARM_REG_PC, UC_ARM_REG_XPSR
 from unicorn.unicorn_const import UC_MEM_FETCH, UC_PROT_ALL, UC_PROT_READ, UC_PROT_WRITE
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.flashport import data_stall, evaluate, fetch_stalls, read_stalls, reads_flash
-from bench.virtual.cpu.foreign import call_1, call_2, call_4, load_word
+from bench.virtual.cpu.foreign import call_1, call_2, call_3, call_4, load_word
 from bench.virtual.cpu.interface import PAGE_BYTES
 
 SRAM_BEGIN: Final = 0x2000_0000  # DDI 0403E B3.1
@@ -26,6 +27,15 @@ SRAM_PAGES: Final = (SRAM_END - SRAM_BEGIN) // PAGE_BYTES
 _FETCH: Final = UC_MEM_FETCH
 _READ_WRITE: Final = UC_PROT_READ | UC_PROT_WRITE
 _ALL: Final = UC_PROT_ALL
+_APSR_G: Final = UC_ARM_REG_APSR_G
+_CONTROL: Final = UC_ARM_REG_CONTROL
+_FPSCR: Final = UC_ARM_REG_FPSCR
+_PC: Final = UC_ARM_REG_PC
+_XPSR: Final = UC_ARM_REG_XPSR
+_IT_BITS: Final = 0x0600_FC00
+_GE_BITS: Final = 0xF_0000
+_FLOATING_ACTIVE: Final = 1 << 2  # CONTROL.FPCA
+_FPSCR_MODES: Final = 0x07C0_0000  # AHP, DN, FZ, RMode
 
 _TOTAL = 1 << 24  # more words than any layout has; only a shape for carray
 _FILES = ("layout.py", "flashport.py", "foreign.py")
@@ -149,6 +159,45 @@ def predict(state: Any, way: int) -> int:
     return int(way >> 1) if (counter >> 1) != taken else 0
 
 
+@njit  # type: ignore[untyped-decorator]
+def enter_region(state: Any, place: int) -> None:
+    """Do the block just charged, and all that follows it, in a translated region; the emulator goes on where that ends.
+
+    A region stands on a clean IT state and FPSCR's default mode; with FPU instructions, the emulator has to have done one before, as the
+    first one makes the floating point context active.
+    """
+    region = at.REGIONS + at.REGION_WORDS * ((place & 0xFFFFFFFF) - 1)
+    here, engine = state[at.H_SELF], state[at.H_ENGINE]
+    state[at.H_XPSR] = 0
+    call_3(state[at.H_READ_REGISTER], engine, _XPSR, here + 8 * at.H_XPSR)
+    status = state[at.H_XPSR]
+    if status & _IT_BITS:
+        return
+    floating = state[region + at.R_FLOATING]
+    if floating:
+        state[at.H_CONTROL] = state[at.H_FPSCR] = 0
+        call_3(state[at.H_READ_REGISTER], engine, _CONTROL, here + 8 * at.H_CONTROL)
+        call_3(state[at.H_READ_REGISTER], engine, _FPSCR, here + 8 * at.H_FPSCR)
+        if (
+            state[at.H_FPU_ENABLED] == 0
+            or state[at.H_CONTROL] & _FLOATING_ACTIVE == 0
+            or state[at.H_FPSCR] & _FPSCR_MODES
+        ):
+            return
+    floating_status = state[at.H_FPSCR]
+    begin = state[at.H_CYCLES]
+    state[at.H_NEXT_PC] = call_3(state[region + at.R_FUNCTION], here, state[region + at.R_TABLE], place >> 32) | 1
+    state[region + at.R_ENTERED] += 1
+    state[region + at.R_CYCLES] += state[at.H_CYCLES] - begin
+    if state[at.H_XPSR] != status:
+        call_3(state[at.H_WRITE_REGISTER], engine, _XPSR, here + 8 * at.H_XPSR)
+        if (state[at.H_XPSR] ^ status) & _GE_BITS:  # a write of xPSR leaves them as they are
+            call_3(state[at.H_WRITE_REGISTER], engine, _APSR_G, here + 8 * at.H_XPSR)
+    if floating and state[at.H_FPSCR] != floating_status:
+        call_3(state[at.H_WRITE_REGISTER], engine, _FPSCR, here + 8 * at.H_FPSCR)
+    call_3(state[at.H_WRITE_REGISTER], engine, _PC, here + 8 * at.H_NEXT_PC)
+
+
 def _make_on_block(sources: int) -> Any:
     @cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)  # type: ignore[untyped-decorator]
     def on_block(_engine: Any, raw_address: Any, raw_size: Any, user: Any) -> None:
@@ -198,8 +247,24 @@ def _make_on_block(sources: int) -> Any:
         state[block + at.B_COUNT] += 1
         state[at.H_CURRENT] = index
         state[at.H_EDGE] = entry
+        if state[block + at.B_REGION] and state[at.H_TRANSLATE]:
+            enter_region(state, state[block + at.B_REGION])
 
     return on_block
+
+
+def _make_for_regions(sources: int) -> tuple[Any, Any]:
+    @cfunc(types.int64(types.voidptr, types.int64, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
+    def fetch(user: Any, index: Any, now: Any, stalls: Any) -> Any:
+        """`fetch_stalls`, for regions."""
+        return fetch_stalls(carray(user, (_TOTAL,), np.int64), index, now, stalls) if sources else 0
+
+    @cfunc(types.int64(types.voidptr, types.int64, types.int64), cache=True)  # type: ignore[untyped-decorator]
+    def read(user: Any, address: Any, size: Any) -> Any:
+        """`data_stall`, for regions."""
+        return data_stall(carray(user, (_TOTAL,), np.int64), address, size) if sources else 0
+
+    return fetch, read
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -297,3 +362,4 @@ def on_fill(_engine: Any, raw_address: Any, access: Any, entry: Any, user: Any) 
 
 on_block = _make_on_block(_SOURCES)
 on_code = _make_on_code(_SOURCES)
+fetch_for_region, read_for_region = _make_for_regions(_SOURCES)

@@ -52,6 +52,7 @@ class Machine:
         timing: CoreTiming | None = None,
         direct_registers: bool = True,
         double_precision: bool = False,
+        translate: bool | None = None,
     ) -> None:
         self.flash = allocate(FLASH_BYTES, 0xFF)
         self.ram = allocate(RAM_BYTES)
@@ -75,6 +76,7 @@ class Machine:
             timing or CortexM4Timing(),
             direct_registers=direct_registers,
             double_precision=double_precision,
+            translate=translate,
         )
 
     def vector(self, number: int, value: int) -> None:
