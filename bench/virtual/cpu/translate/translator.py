@@ -33,7 +33,7 @@ from bench.virtual.cpu.translate.region import cycles_through, entries_of, hotte
 
 LOOK_CYCLES: Final = 500_000
 """How often the blocks' counts are looked at."""
-_WORTH_LOADING: Final = 300_000
+_WORTH_LOADING: Final = 3_000_000
 """Instructions that blocks have to have done to be looked up among the regions compiled before."""
 _WORTH_COMPILING: Final = 300_000
 """Times an instruction of a region has to have been done on average: by then the emulator has spent about what compiling takes."""
