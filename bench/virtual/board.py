@@ -195,10 +195,10 @@ class VirtualBoard:
         """Let time pass, a millisecond at a time, until ``condition()`` or ``limit_s`` has passed; return whether it came true."""
         deadline_s = self.time_s + limit_s
         while not condition():
-            left_s = deadline_s - self.time_s
-            if left_s <= 1e-12:
+            before_s = self.time_s
+            self.advance(max(0.0, min(_POLL_S, deadline_s - before_s)))
+            if self.time_s == before_s:  # what is left is less than half a cycle
                 return False
-            self.advance(min(_POLL_S, left_s))
         return True
 
     def _is_still(self) -> bool:

@@ -141,7 +141,7 @@ def test_an_envelope_covers_its_range_and_nothing_else(
         assert len(inside) <= 1  # a bound may fall upon the only sample
         return
     assert 1 <= len(found.min_a) == len(found.max_a) <= steps
-    assert abs(found.samples - len(inside)) <= 1
+    assert abs(found.samples - len(inside)) <= 2  # a sample may lie upon either bound
     assert all(
         low <= mean + 1e-6 and mean <= high + 1e-6
         for low, mean, high in zip(found.min_a, found.mean_a, found.max_a, strict=True)

@@ -67,6 +67,15 @@ def register(board: VirtualBoard, number: int) -> int:
     return board.debug_read(DCRDR, 4)
 
 
+def test_waiting_ends_where_less_than_half_a_cycle_is_left(boot: Boot) -> None:
+    board, _ = boot("int main(void) { for (;;) {} }")
+    board.debug_write(DHCSR, 4, KEY)
+    for step in range(100):
+        before_s, limit_s = board.time_s, step * 7.3e-9
+        assert not board.advance_until(lambda: False, limit_s)
+        assert limit_s - 0.51 / 16e6 <= board.time_s - before_s <= limit_s + 1e-6  # a block of instructions is not cut
+
+
 def test_over_drive_sequence_and_cycle_counter(boot: Boot) -> None:
     board, elf = boot(TO_180_MHZ + """
         volatile uint32_t cycles;

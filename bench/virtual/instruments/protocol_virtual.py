@@ -140,9 +140,11 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]
         board = self._board
         assert board is not None
         deadline_s = board.time_s + (_FOREVER_S if self.timeout is None else self.timeout)
-        while len(self._received) < size and (left_s := deadline_s - board.time_s) > 1e-9:
+        while len(self._received) < size and (left_s := deadline_s - (before_s := board.time_s)) > 0:
             board.advance(min(_STEP_S, left_s))
             self._fetch()
+            if board.time_s == before_s:
+                break  # less than half a cycle of the core is left
         if self.timeout is None and len(self._received) < size:
             raise SerialException(f"nothing came in {_FOREVER_S:g} virtual seconds")
         data = bytes(self._received[:size])

@@ -155,6 +155,17 @@ def test_port_without_timeout_gives_up(board: FakeBoard) -> None:
         port.read(1)
 
 
+def test_a_read_ends_where_less_than_half_a_cycle_is_left(board: FakeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_whole_cycles(seconds: float) -> None:
+        board.timeline.known_to_s += round(seconds * 16e6) / 16e6
+
+    monkeypatch.setattr(board, "advance", in_whole_cycles)
+    port = serial.serial_for_url("virtual://fake/lpm01a")
+    for step in range(100):
+        port.timeout = step * 7.3e-9
+        assert port.read(1) == b""
+
+
 @given(st.lists(st.floats(0, 4095), min_size=1, max_size=50))
 def test_binary_samples_round_trip_within_half_a_step(values: list[float]) -> None:
     current_a = np.array(values)
