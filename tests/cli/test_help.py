@@ -27,7 +27,7 @@ COMMANDS = list(every_command(typer.main.get_command(app)))
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) or "bench" for path, _ in COMMANDS])
 def test_help_shows_all_of_every_text(path: tuple[str, ...], command: Any, width: int) -> None:
-    done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": str(width), "TERMINAL_WIDTH": str(width)})
+    done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": str(width)})
     assert done.exit_code == 0
     assert max(map(len, done.output.splitlines())) <= width
     flat = re.sub(r"\W+", "", done.output)  # columns are narrow: whatever is between words may be a line's end
@@ -45,7 +45,7 @@ def test_help_shows_all_of_every_text(path: tuple[str, ...], command: Any, width
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS[1:], ids=[" ".join(path) for path, _ in COMMANDS[1:]])
 def test_paragraphs_fill_the_line(path: tuple[str, ...], command: Any) -> None:
-    done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80"})
     text = done.output.partition("╭")[0].splitlines()
     for line, following in pairwise(text):
         if line.strip() and following.strip():

@@ -78,7 +78,7 @@ def test_a_whole_session(
     assert capture.current_a[-30:].mean() == pytest.approx(4e-3, rel=1e-3)
     fall_s = 60 / 2e3 if sim is k2450 else ACTIVE / capture.sample_rate_hz
     assert capture.trigger_fall_s == pytest.approx(fall_s, abs=capture.trigger_resolution_s)
-    assert capture.trigger_resolution_s == pytest.approx(2 / capture.sample_rate_hz, rel=0.02)  # and what noise adds
+    assert 1.96 <= capture.trigger_resolution_s * capture.sample_rate_hz < 5  # two samples, and what noise adds
     assert capture.vdd_v == pytest.approx(3.3011 if sim is n6705 else 3.3)
     assert capture.vdd_measured == (sim is n6705)
 
