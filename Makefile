@@ -21,7 +21,7 @@ run: $(READY) toolchain ## Measure a 5x5 convolution at fourteen clocks on a vir
 	$(BIN)/bench export lut.csv --source virtual
 
 test: $(READY) toolchain test-tools ## Run all tests.
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 --dist worksteal
 
 lint: $(READY) ## Check style, types and layers.
 	$(BIN)/ruff format --check .
@@ -71,6 +71,7 @@ _apt:
 	    echo "please install, with your system's package manager: $(PACKAGES) (these are Debian's names), then run make again" >&2; exit 1; fi; \
 	sudo=; if [ "$$(id -u)" != 0 ]; then \
 	    command -v sudo >/dev/null || { echo "please run as root: apt-get install $(PACKAGES)" >&2; exit 1; }; \
-	    echo "installing $(PACKAGES) with sudo apt-get"; sudo=sudo; fi; \
+	    sudo=sudo; fi; \
+	echo "installing $(PACKAGES); this takes a minute or two"; \
 	$$sudo apt-get update -qq && \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null

@@ -22,7 +22,7 @@ from bench.api.views import (
     unit_view,
 )
 from bench.daemon.service import Service
-from bench.domain.job import EventKind, Job, UnitState
+from bench.domain.job import EventKind, UnitState
 
 MOST_FAILURES = 200
 
@@ -87,7 +87,7 @@ def get_job(job: JobNumber, service: TheService) -> JobDetail:
     return JobDetail(
         **view.model_dump(),
         request=dict(found.request),
-        held=_held(service, found),
+        held=service.held(found),
         failures=_failures(service, job),
     )
 
@@ -147,18 +147,3 @@ def _failures(service: Service, job: int) -> list[FailureView]:
     return ([failure_of_unit(unit) for unit in units] + [failure_of_run(event) for event in rejected[::-1]])[
         :MOST_FAILURES
     ]
-
-
-def _held(service: Service, job: Job) -> list[str]:
-    """Return what keeps stations of an unfinished job from working."""
-    if job.ended_at is not None:
-        return []
-    there = {place.name: place for place in service.stations()}
-    found = []
-    for name in job.stations:
-        place = there.get(name)
-        if place is None:
-            found.append(f"no daemon serves {name}; start one with: bench daemon --serve {name}")
-        elif place.state in ("quarantined", "paused", "gone"):
-            found.append(f"{name} is {place.state}{f': {place.cause}' if place.cause else ''}")
-    return found

@@ -63,7 +63,7 @@ def job_text(service: Service, job_id: int) -> RenderableType:
         f"stations: {', '.join(job.stations)}",
         f"{counts.points} points: {counts.done} done, {counts.rejected} rejected, {counts.running} running, {counts.missing} missing",
     ]
-    lines += [f"station {text}" for text in _held(service, job)]
+    lines += service.held(job)
     causes = [
         f"{unit.counts.points - unit.counts.done} points of {unit.label}: {unit.failure_class}: {unit.cause}"
         for unit in service.units(job_id, (UnitState.FAILED,))
@@ -84,18 +84,3 @@ def _status(service: Service, job: Job) -> str:
     if status is Status.SCHEDULED and job.start_at is not None:
         return f"{status} {job.start_at.astimezone():%m-%d %H:%M}"
     return str(status)
-
-
-def _held(service: Service, job: Job) -> list[str]:
-    """Return what keeps stations of an unfinished job from working."""
-    if job.ended_at is not None:
-        return []
-    there = {place.name: place for place in service.stations()}
-    found = []
-    for name in job.stations:
-        place = there.get(name)
-        if place is None:
-            found.append(f"{name}: no daemon serves it; start one with: bench daemon --serve {name}")
-        elif place.state in ("quarantined", "paused", "gone"):
-            found.append(f"{name} is {place.state}{f': {place.cause}' if place.cause else ''}")
-    return found

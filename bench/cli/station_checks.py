@@ -119,7 +119,10 @@ def _measured(run: Run, error: BenchError | None, board: Board, station: Station
             yield Finding(_suspect(run, error), False, error.message, error.hint)
         return
     pin, length_s = board.trigger_pin, format_si(energy.window_s, "s")
-    yield Finding("trigger wire", True, f"{energy.probe} saw {pin} rise, and fall after {length_s}")
+    if run.result is not None and run.result.sysclk_measured_hz is None:
+        yield Finding("window", True, f"{length_s} by the nominal clock: {energy.probe} does not see {pin} fall")
+    else:
+        yield Finding("trigger wire", True, f"{energy.probe} saw {pin} rise, and fall after {length_s}")
     yield _voltage(energy, station)
     yield _current(energy, board.expected_current_a(hclk_hz))
     if error is not None:

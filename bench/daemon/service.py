@@ -186,6 +186,20 @@ class Service:
         """Return the stations that daemons serve or served: who serves them, what each is doing and since when."""
         return self.store.rack.stations(self._gone_after_s)
 
+    def held(self, job: Job) -> list[str]:
+        """Return what keeps stations of an unfinished job from working, a line for each such station."""
+        if job.ended_at is not None:
+            return []
+        there = {place.name: place for place in self.stations()}
+        found = []
+        for name in job.stations:
+            place = there.get(name)
+            if place is None:
+                found.append(f"no daemon serves {name}; start one with: bench daemon --serve {name}")
+            elif place.state in ("quarantined", "paused", "gone"):
+                found.append(f"station {name} is {place.state}{f': {place.cause}' if place.cause else ''}")
+        return found
+
     def daemons(self, *, all_of_them: bool = False) -> list[DaemonStatus]:
         """Return the daemons that did not stop properly, alive or gone, and with ``all_of_them`` the stopped ones, too."""
         return self.store.rack.daemons(self._gone_after_s, all_of_them=all_of_them)

@@ -130,7 +130,7 @@ class PllLimits:
 class RegulatorLevel:
     """A voltage scale or range of the core regulator, with its boost, and what runs at it.
 
-    ``max_sysclk_hz`` holds before the AHB prescaler: STM32L4 manuals bound SYSCLK, STM32F4 and F7 datasheets HCLK; as
+    ``max_sysclk_hz`` holds before the AHB prescaler: STM32L4 manuals bound SYSCLK, STM32F4 and F7 data sheets HCLK; as
     HCLK is never the faster one, bounding SYSCLK errs on the safe side. ``overdrive`` says that an extra mode has to
     be switched on (over-drive on F4 and F7, Range 1 boost on L4+), ``vos`` is the value of the voltage scale field
     (PWR_CR.VOS, PWR_CR1.VOS). ``vco_max_hz``: None = the PLL's own. The supply a level needs is in the flash timings:
@@ -272,7 +272,7 @@ class TriggerPin:
 
 @dataclass(frozen=True, slots=True)
 class TypicalCurrent:
-    """Typical supply current of the MCU running from flash, peripherals off, as its datasheet has it."""
+    """Typical supply current of the MCU running from flash, peripherals off, as its data sheet has it."""
 
     hclk_hz: int
     current_a: float
@@ -352,7 +352,7 @@ class Board:
         return next((region for region in self.memory if region.name == "dtcm"), self.sram)
 
     def expected_current_a(self, hclk_hz: float) -> float:
-        """Return the typical supply current at ``hclk_hz``, linear between the datasheet's points.
+        """Return the typical supply current at ``hclk_hz``, linear between the data sheet's points.
 
         Below the lowest point it is the lowest point's: meant for choosing a probe's range, not for estimates. Raises
         ParameterError above the highest point, and for anything not positive.

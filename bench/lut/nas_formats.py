@@ -13,7 +13,7 @@ Once-for-all (mit-han-lab/once-for-all, ``latency_tools``): a YAML mapping from 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from bench.domain.lut import LutRow
@@ -122,6 +122,3 @@ def _write(file: BinaryIO, table: Mapping[str, object], count: int, name: str, k
     # JSON is YAML too, which is what once-for-all reads.
     file.write((json.dumps(table, indent=1, allow_nan=False) + "\n").encode())
     return count
-
-
-WRITERS: Mapping[str, Callable[[BinaryIO, Iterable[LutRow]], int]] = {"nn-meter": write_nn_meter, "ofa": write_ofa}

@@ -36,7 +36,6 @@ OPERATIONS = {
     ("int8", "division"): ("int8_t", "a[i] / b[i]", "10 + i / 8", "7"),
     ("int8", "exponential"): ("int8_t", "exp(a[i])", "3", "0"),
 }
-LOOP_COUNT = 256
 
 
 @dataclass(frozen=True, slots=True)

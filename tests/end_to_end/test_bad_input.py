@@ -225,11 +225,6 @@ def test_a_database_of_a_newer_bench(workplace: Workplace) -> None:
     assert_clear(workplace.bench(*QUICK), 1, "newer", "9999")
 
 
-def heed_interrupts() -> None:
-    """Undo that shells let background jobs, and all that those start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
 def main_job(place: Workplace, points: int, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Yield the main job once it has recorded ``points`` points; interrupt it at the end."""
@@ -240,7 +235,6 @@ def main_job(place: Workplace, points: int, *options: str) -> Iterator[subproces
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  no thread is running here
     ) as process:
         assert process.stderr is not None
         assert any(line.startswith(f"[{points}/14]") for line in process.stderr)

@@ -74,6 +74,11 @@ def test_tflite_becomes_layers(dtype: str) -> None:
         (node("Conv", ["x", "w3"], ["y"], "far", dilations=[2, 2]), "dilated"),
         (node("Conv", ["x", "w3"], ["y"], "edge", pads=[2, 2, 2, 2]), "neither same nor valid"),
         (node("Conv", ["x", "w3"], ["y"], "uneven", strides=[1, 2]), "strides 1 and 2 differ"),
+        (node("Conv", ["x", "w3"], ["y"], "stuck", strides=[0, 0], pads=[1, 1, 1, 1]), "window of 3 and stride of 0"),
+        (
+            node("MaxPool", ["x"], ["y"], "empty", kernel_shape=[0, 0], auto_pad="SAME_UPPER"),
+            "window of 0 and stride of",
+        ),
         (node("ConvTranspose", ["x", "w3"], ["y"], "up"), r"up \(ConvTranspose\)"),
         (node("LSTM", ["x", "w3", "w3"], ["y"], "memory"), r"memory \(LSTM\)"),
         (node("MaxPool", ["x"], ["y"], "pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), "padding"),

@@ -75,9 +75,10 @@ def test_other_threads_leave_the_handlers_alone() -> None:
 
 def test_a_board_finishes_its_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
     board = VirtualBoard("virtual-test", bytearray(b"\xff" * flash.SIZE), CortexM4Timing())
-    done = []
+    done: list[bool] = []
 
     def run(_cycles: int) -> StopReason:
+        assert not done, "the interruption was lost"
         signal.raise_signal(signal.SIGINT)
         done.append(True)
         return StopReason.CYCLES

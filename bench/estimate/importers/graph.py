@@ -96,6 +96,8 @@ class Graph:
         if len(set(strides)) > 1:
             raise Unsupported(f"its strides {strides[0]} and {strides[1]} differ")
         k, stride = kernel[0], strides[0]
+        if k < 1 or stride < 1:
+            raise Unsupported(f"its window of {k} and stride of {stride} are not both at least 1")
         padding = "same"
         if pads is not None:
             whole = tuple(a + b for a, b in zip(pads, value.pads, strict=True))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.virtual.cpu.decode import ALWAYS, PC, SP, Access, Instruction
+from bench.virtual.cpu.instructions import ALWAYS, PC, SP, Access, Instruction
 
 MAX_TERMS = 3
 _WORD = 0xFFFF_FFFF

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, auto
 
-from bench.virtual.cpu.decode import PC, Instruction, Kind
+from bench.virtual.cpu.instructions import PC, Instruction, Kind
 
 
 class InstructionClass(IntEnum):

@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.virtual.cpu import layout as at
-from bench.virtual.cpu.accesses import AccessPlan, Form, alignment_mask, memories_touched, plan_accesses
+from bench.virtual.cpu.accesses import AccessPlan, Form, memories_touched, plan_accesses
 from bench.virtual.cpu.activity import CLASSES, Activity, class_counts
-from bench.virtual.cpu.decode import PC, Access, Instruction, Kind, decode_block
+from bench.virtual.cpu.checks import CheckTable
+from bench.virtual.cpu.decode import decode_block
+from bench.virtual.cpu.instructions import Instruction, Kind
 from bench.virtual.cpu.interface import PAGE_BYTES
-from bench.virtual.cpu.native import check_slot, edge_slot
+from bench.virtual.cpu.native import edge_slot
 from bench.virtual.cpu.timing import CodeBlock, CoreTiming, EdgeCost
 
+_WORD_BYTES = 4
 _MASK_CHANGES = ("cps", "msr")
 _NOTHING = EdgeCost(0, (), (), 0)
 
@@ -28,12 +31,16 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
-def _no_check(_address: int) -> None:
-    """Nobody wants to know of a check."""
-
-
 def _is_simple(form: Form) -> bool:
     return len(form.terms) == 1 and form.terms[0][1] == 1
+
+
+def _asked(instructions: Sequence[Instruction], starts: Sequence[int], address: int) -> int:
+    """Cycle at which the word at ``address`` of a block is asked for: when the word before begins to be used, and one word a cycle."""
+    words = (address - (instructions[0].address & ~3)) // _WORD_BYTES
+    before = zip(starts, instructions, strict=True)
+    used = [start + 1 for start, instruction in before if instruction.address < address - _WORD_BYTES]
+    return max([starts[0] + words, *used])
 
 
 @dataclass(slots=True, eq=False)
@@ -57,21 +64,11 @@ class Block:
         return self.positions[address]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckMode:
-    """What blocks are checked for: changing it means forgetting all of them."""
-
-    flash_reads: bool = False
-    unaligned_traps: bool = False
-    divide_traps: bool = False
-
-
 class BlockTable:
     """Blocks and edges, in the native tables and in Python.
 
     ``fetch(address, size)`` gives code bytes, ``flash_offset(address)`` the offset in flash or None,
-    ``registers()`` r0-r14 as they are. Watches (native code hooks) that
-    blocks need are collected in ``wanted``: the caller installs them outside the emulation.
+    ``registers()`` r0-r14 as they are. ``checks`` are those at single instructions.
     """
 
     def __init__(
@@ -92,13 +89,9 @@ class BlockTable:
         self._flash_offset = flash_offset
         self._registers = registers
         self._line_shift = timing.accelerator.line_bytes.bit_length() - 1
-        self.mode = CheckMode()
-        self.wanted: set[int] = set()
-        self.watched: set[int] = set()
-        self.breakpoints: set[int] = set()
+        self.checks = CheckTable(state)
         self.failure: BaseException | None = None
         self.on_forget: Callable[[], None] = _nothing
-        self.on_check: Callable[[int], None] = _no_check
         self._past = np.zeros(
             CLASSES, np.int64
         )  # what blocks that were forgotten did, less what was charged and not done
@@ -111,16 +104,13 @@ class BlockTable:
         self._edges: dict[int, EdgeCost] = {}
         self._pages: set[int] = set()
         self._counters: dict[int, int] = {}
-        self._checks = 0
         self._forms = 0
         self._lines = 0
         self._state[at.EDGES : at.FORMS] = 0
         self._state[at.H_TOUCHED] = 0
-        self._state[at.CHECKS : at.DCACHE] = 0
         self._state[at.H_CURRENT] = 0
         self._state[at.H_EDGE] = -1
-        for address in self.breakpoints:
-            self.add_check(address, at.CHECK_BREAK)
+        self.checks.forget()
 
     # Called from native code.
 
@@ -130,7 +120,7 @@ class BlockTable:
             if self._nearly_full():
                 self.forget()
             block = self._by_place.get((address, size)) or self._new_block(address, size)
-            if self.wanted:
+            if self.checks.wanted:
                 return 1
             self._new_edge(block)
         except BaseException as failure:  # nothing may pass through the emulator's frames; the run loop raises it again
@@ -144,26 +134,26 @@ class BlockTable:
             or self._forms + at.PAGE_FORMS > at.FORM_SLOTS
             or self._lines + at.LINE_STALL_WORDS > at.LINE_TIME_SLOTS
             or len(self._edges) >= at.EDGE_LIMIT
-            or self._checks + at.PAGE_FORMS > at.CHECK_LIMIT
+            or self.checks.nearly_full
         )
 
     def _new_block(self, address: int, size: int) -> Block:
         code = self._fetch(address, size)
         instructions = decode_block(address, code)
         memories = memories_touched(instructions, self._registers())
-        mode = self.mode
+        mode = self.checks.mode
         plan = plan_accesses(instructions, flash_reads=mode.flash_reads, unaligned_traps=mode.unaligned_traps)
         block = Block(len(self._blocks), CodeBlock(address, code, memories), instructions, plan)
         self._write_block(block)
         for index in plan.hooked:
-            self._check_access(instructions[index])
+            self.checks.add_access(instructions[index])
         for instruction in instructions:
             if instruction.double and not self._double_precision:
-                self.add_check(instruction, at.CHECK_DOUBLE)
+                self.checks.add(instruction, at.CHECK_DOUBLE)
             if instruction.name == "sev":
-                self.add_check(instruction, at.CHECK_EVENT)
+                self.checks.add(instruction, at.CHECK_EVENT)
             if instruction.kind is Kind.DIVIDE:
-                self._check_divide(instruction)
+                self.checks.add_divide(instruction)
         return block
 
     def _write_block(self, block: Block) -> None:
@@ -218,7 +208,11 @@ class BlockTable:
         line = first
         for start, instruction in zip(starts, block.instructions, strict=True):
             while line <= last and line <= self._line_of(block, instruction):
-                self._state[at.LINE_TIMES + self._lines] = start
+                begin = block.code.address + (line << self._line_shift) - offset
+                ahead = self._timing.asks_ahead and begin > block.code.address
+                early = max(0, start - _asked(block.instructions, starts, begin)) if ahead else 0
+                place = at.LINE_TIMES + at.LINE_TIME_WORDS * self._lines
+                self._state[place : place + at.LINE_TIME_WORDS] = start, early
                 self._lines += 1
                 line += 1
 
@@ -262,20 +256,6 @@ class BlockTable:
         for _, source, target, _, _ in self.all_edges():
             found.setdefault(source, set()).add(target)
         return found
-
-    def checks_in(self, block: Block) -> dict[int, tuple[int, ...]]:
-        """The native table's rows (without the address) for instructions of the block."""
-        found = {}
-        for instruction in block.instructions:
-            row = self._check_row(instruction.address)
-            if row[0] and row[1]:
-                found[instruction.address] = tuple(int(word) for word in row[1:])
-        return found
-
-    def has_break(self, block: Block) -> bool:
-        """Whether a breakpoint, or an instruction that the emulation has to stop at, is in the block."""
-        stops = at.CHECK_BREAK | at.CHECK_DOUBLE | at.CHECK_EVENT
-        return any(row[0] & stops for row in self.checks_in(block).values())
 
     # Called between two stretches of emulation.
 
@@ -374,74 +354,16 @@ class BlockTable:
         self._state[at.H_CURRENT] = 0
         self._state[at.H_EDGE] = -1
 
-    def alignment_mask(self, access: Access) -> int:
-        """Address bits that have to be zero for ``access`` in the current mode."""
-        return alignment_mask(access, self.mode.unaligned_traps)
-
     def check_each_access(self, block: Block) -> None:
         """Replace a block's alignment checks at its entry by checks at the instructions."""
         self._state[at.BLOCKS + at.BLOCK_WORDS * block.index + at.B_ALIGN_COUNT] = 0
         for instruction in block.instructions:
-            if instruction.access is not None and alignment_mask(instruction.access, self.mode.unaligned_traps):
-                self._check_access(instruction, reads=False)
+            if instruction.access is not None and self.checks.alignment_mask(instruction.access):
+                self.checks.add_access(instruction, reads=False)
 
     def check_each_fpu_use(self, block: Block) -> None:
         """Replace a block's FPU check at its entry by checks at the instructions."""
         self._state[at.BLOCKS + at.BLOCK_WORDS * block.index + at.B_FLAGS] &= ~at.FLAG_FPU
         for instruction in block.instructions:
             if instruction.uses_fpu:
-                self.add_check(instruction, at.CHECK_FPU)
-
-    def _check_access(self, instruction: Instruction, *, reads: bool = True) -> None:
-        access = instruction.access
-        assert access is not None
-        if access.base == PC:
-            self.add_check(instruction, at.CHECK_BREAK)
-            return
-        kind = at.CHECK_ALIGN | (at.CHECK_READ if reads and access.load and self.mode.flash_reads else 0)
-        row = self.add_check(instruction, kind)
-        row[2:8] = (
-            access.base,
-            -1 if access.index is None else access.index,
-            access.shift,
-            access.offset,
-            alignment_mask(access, self.mode.unaligned_traps),
-            access.bytes,
-        )
-
-    def _check_divide(self, instruction: Instruction) -> None:
-        assert instruction.dividend is not None
-        assert instruction.divisor is not None
-        traps = at.CHECK_DIVIDE if self.mode.divide_traps else 0
-        row = self.add_check(instruction, at.CHECK_QUOTIENT | traps)
-        row[2], row[3], row[4] = instruction.divisor, instruction.dividend, instruction.name == "sdiv"
-
-    def set_breakpoint(self, address: int) -> None:
-        """Stop before the instruction at ``address``."""
-        self.breakpoints.add(address)
-        self.add_check(address, at.CHECK_BREAK)
-
-    def clear_breakpoint(self, address: int) -> None:
-        """Undo `set_breakpoint`."""
-        if address in self.breakpoints:
-            self.breakpoints.discard(address)
-            self.add_check(address, 0)[1] &= ~at.CHECK_BREAK
-
-    def add_check(self, instruction: Instruction | int, kind: int) -> NDArray[np.int64]:
-        """Add check bits at an instruction (or bare address) and return its row of the native table."""
-        address = instruction if isinstance(instruction, int) else instruction.address
-        row = self._check_row(address)
-        if row[0] == 0:
-            row[0], row[3] = address + 1, -1
-            self._checks += 1
-        row[1] |= kind
-        self.on_check(address)
-        if address not in self.watched:
-            self.wanted.add(address)
-        return row
-
-    def _check_row(self, address: int) -> NDArray[np.int64]:
-        slot = int(check_slot(address))
-        while self._state[at.CHECKS + at.CHECK_WORDS * slot] not in (0, address + 1):
-            slot = (slot + 1) % at.CHECK_SLOTS
-        return self._state[at.CHECKS + at.CHECK_WORDS * slot :][: at.CHECK_WORDS]
+                self.checks.add(instruction, at.CHECK_FPU)

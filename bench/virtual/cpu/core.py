@@ -208,16 +208,16 @@ class Cpu(Execution):
 
     def set_breakpoint(self, address: int) -> None:
         """Set a hardware breakpoint (as many as wanted; the FPB model limits to 6 or 8)."""
-        self._blocks.set_breakpoint(address & ~1)
+        self._blocks.checks.set_breakpoint(address & ~1)
 
     def clear_breakpoint(self, address: int) -> None:
         """Clear a hardware breakpoint; no error when there is none."""
-        self._blocks.clear_breakpoint(address & ~1)
+        self._blocks.checks.clear_breakpoint(address & ~1)
 
     @property
     def breakpoints(self) -> frozenset[int]:
         """Addresses of the hardware breakpoints."""
-        return frozenset(self._blocks.breakpoints)
+        return frozenset(self._blocks.checks.breakpoints)
 
     def request_halt(self) -> None:
         """Make the `run` that is under way (call it from the Bus) return HALT_REQUEST after the current instruction."""

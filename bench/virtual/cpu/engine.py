@@ -26,7 +26,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu import native
-from bench.virtual.cpu.decode import PC, SP
+from bench.virtual.cpu.instructions import PC, SP
 from bench.virtual.cpu.interface import Memory
 
 _MODELS = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}

@@ -8,16 +8,20 @@ anything to the core, and a refused access leaves the registers as they were. Th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.activity import Activity
-from bench.virtual.cpu.blocks import BlockTable, CheckMode
-from bench.virtual.cpu.decode import Instruction, condition_passes, decode_one
+from bench.virtual.cpu.blocks import BlockTable
+from bench.virtual.cpu.checks import CheckMode
+from bench.virtual.cpu.decode import decode_one
 from bench.virtual.cpu.engine import CORE_NAMES, Engine, Stop, Stopped
 from bench.virtual.cpu.exceptions import ExceptionUnit
-from bench.virtual.cpu.flashport import set_geometry
-from bench.virtual.cpu.interface import Bus, Memory, Region, StopReason, overlaps
+from bench.virtual.cpu.flashport import flash_offset, set_geometry
+from bench.virtual.cpu.instructions import Instruction, condition_passes
+from bench.virtual.cpu.interface import Bus, Memory, Region, StopReason
 from bench.virtual.cpu.loadstore import FaultAt, LoadStoreUnit, MemoryMap
+from bench.virtual.cpu.native import set_divide
 from bench.virtual.cpu.system import CCR_DIV_0_TRP, CCR_UNALIGN_TRP, Cfsr, ExceptionNumber, Hfsr, SystemControl
 from bench.virtual.cpu.timing import CoreTiming
 from bench.virtual.cpu.translate import Translator, switched_on
@@ -40,28 +44,23 @@ class Execution:
         double_precision: bool = False,
         translate: bool | None = None,
     ) -> None:
-        spans = [(base, memory.size) for memory in memories for base in memory.bases] + [
-            (region.base, region.size) for region in mmio
-        ]
-        if clash := overlaps(spans):
-            raise ValueError(f"the memories or regions at {clash[0]:#010x} and {clash[1]:#010x} overlap")
-        flashes = [memory for memory in memories if memory.kind == "flash"]
-        if len(flashes) > 1:
-            raise ValueError(f"{len(flashes)} memories are flash; the flash interface serves one")
         self._memory = MemoryMap(memories, mmio, bus)
         self._timing = timing
         self.halting_debug = True
-        lines = flashes[0].size // timing.accelerator.line_bytes + 1 if flashes else 1
+        flash = self._memory.flash
+        lines = flash.size // timing.accelerator.line_bytes + 1 if flash else 1
         self._engine = Engine(timing.cpu_model, memories, lines, self._miss, direct_registers=direct_registers)
         self._state = self._engine.state
         self._words = self._engine.words  # the same, quicker for single words
-        self._set_up_flash(flashes[0] if flashes else None)
+        set_geometry(self._state, timing.accelerator, flash)
+        set_divide(self._state, timing.divide)
+        self._words[at.H_PASS] = self._words[at.H_RESUME] = -1
         self._double_precision = double_precision
         self._blocks = BlockTable(
             self._state,
             timing,
             self._memory.bytes,
-            self._flash_offset,
+            partial(flash_offset, self._state),
             self._engine.registers,
             double_precision=double_precision,
         )
@@ -81,38 +80,21 @@ class Execution:
 
     # Set-up.
 
-    def _set_up_flash(self, flash: Memory | None) -> None:
-        state = self._state
-        state[at.H_FLASH_BASE] = flash.base if flash else 0
-        state[at.H_FLASH_SIZE] = flash.size if flash else 0
-        state[at.H_FLASH_ALIAS] = flash.aliases[0] if flash and flash.aliases else -1
-        set_geometry(state, self._timing.accelerator)
-        divide = self._timing.divide
-        state[at.H_DIVIDE_MINIMUM], state[at.H_DIVIDE_MAXIMUM] = divide.minimum, divide.maximum
-        state[at.H_DIVIDE_OVERHEAD], state[at.H_DIVIDE_BITS] = divide.overhead, divide.bits_per_cycle
-        state[at.H_PASS] = state[at.H_RESUME] = -1
-
-    def _flash_offset(self, address: int) -> int | None:
-        for base in (int(self._state[at.H_FLASH_BASE]), int(self._state[at.H_FLASH_ALIAS])):
-            if 0 <= base <= address < base + int(self._state[at.H_FLASH_SIZE]):
-                return address - base
-        return None
-
     def _miss(self, address: int, size: int) -> int:
         return self._blocks.miss(address, size)
 
     def _update_switches(self) -> None:
-        system = self.system
+        system, checks = self.system, self._blocks.checks
         self._state[at.H_FPU_ENABLED] = system.fpu_enabled
         self._state[at.H_CHECK_PENDING] = bool(system.pending)
         mode = CheckMode(
             # Once they had to be watched they stay so: every clock switch goes through zero wait states, and forgets all blocks otherwise.
-            flash_reads=self._blocks.mode.flash_reads or bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
+            flash_reads=checks.mode.flash_reads or bool(self._state[at.H_WAIT_STATES] + self._state[at.H_FILL]),
             unaligned_traps=bool(system.ccr & CCR_UNALIGN_TRP),
             divide_traps=bool(system.ccr & CCR_DIV_0_TRP),
         )
-        if mode != self._blocks.mode:
-            self._blocks.mode = mode
+        if mode != checks.mode:
+            checks.mode = mode
             self._blocks.forget()
 
     # Running.
@@ -137,7 +119,9 @@ class Execution:
                 return StopReason.SLEEP
             pending = self._exceptions.next_pending()
             if pending is not None:
-                self._enter_pending(pending)
+                self._leave_block()
+                self._exceptions.enter(pending, self._pc)
+                self._charge(self._timing.exception_entry_cycles)
                 if single:
                     return StopReason.STEP
                 continue
@@ -168,7 +152,7 @@ class Execution:
     def _stretch(self, single: bool) -> StopReason | None:
         """Emulate until something happens, and see to it. Sets ``_moved`` when at least one instruction or exception was done."""
         state, blocks = self._words, self._blocks
-        if self._stale_code or blocks.wanted:
+        if self._stale_code or blocks.checks.wanted:
             self._install()
         block = blocks.current
         if self._mid and block is not None:
@@ -224,19 +208,14 @@ class Execution:
 
     def _install(self) -> None:
         """Bring the emulator up to date with changed code, and with the hooks that blocks want."""
-        blocks = self._blocks
+        checks = self._blocks.checks
         if self._stale_code:
             self._stale_code = False
-            blocks.forget()
-            for address in blocks.watched - blocks.breakpoints:
-                self._engine.unwatch(address)
-            blocks.watched &= blocks.breakpoints
+            self._blocks.forget()
+            checks.uninstall(self._engine.unwatch)
             self._engine.flush_translations()
-        if blocks.wanted:
-            for address in blocks.wanted:
-                self._engine.watch(address)
-            blocks.watched |= blocks.wanted
-            blocks.wanted = set()
+        if checks.wanted:
+            checks.install(self._engine.watch)
             self._engine.flush_translations()
 
     def _hook_stop(self, pc: int) -> StopReason | None:
@@ -263,7 +242,7 @@ class Execution:
 
     def _inspect(self, pc: int) -> StopReason | None:
         """A native check stopped at ``pc``: a breakpoint, a fault that is due, or an instruction that its IT block skips."""
-        if pc in self._blocks.breakpoints and self.halting_debug:
+        if pc in self._blocks.checks.breakpoints and self.halting_debug:
             return StopReason.BREAKPOINT
         instruction = self._instruction(pc)
         if condition_passes(instruction, self._engine.get("xpsr")):
@@ -283,7 +262,7 @@ class Execution:
         if instruction.divisor is not None:
             zero = self._engine.get(CORE_NAMES[instruction.divisor]) == 0
             return Cfsr.DIVBYZERO if zero and self.system.ccr & CCR_DIV_0_TRP else Cfsr(0)
-        if instruction.access is not None and self._units.address(instruction) & self._blocks.alignment_mask(
+        if instruction.access is not None and self._units.address(instruction) & self._blocks.checks.alignment_mask(
             instruction.access
         ):
             return Cfsr.UNALIGNED
@@ -297,11 +276,11 @@ class Execution:
             done = block.instructions[block.instruction_index(start)]
             self._mid = done is not last and pc < block.code.end
             if done.name == "wfi":
-                self._go_to_sleep("wfi")
+                self._sleep = "wfi"
             return
         self._mid = False
         if last.name == "wfi" and pc == last.end:
-            self._go_to_sleep("wfi")
+            self._sleep = "wfi"
 
     def _waits_for_event(self, pc: int) -> bool:
         block = self._blocks.current
@@ -313,11 +292,8 @@ class Execution:
             if self.system.event:
                 self.system.event = False
             else:
-                self._go_to_sleep("wfe")
+                self._sleep = "wfe"
         return True
-
-    def _go_to_sleep(self, how: str) -> None:
-        self._sleep = how
 
     def _wake(self) -> bool:
         awake = self._exceptions.wakes() or (self._sleep == "wfe" and self.system.event)
@@ -339,11 +315,6 @@ class Execution:
 
     def _charge(self, cycles: int) -> None:
         self._state[at.H_CYCLES] += cycles
-
-    def _enter_pending(self, number: int) -> None:
-        self._leave_block()
-        self._exceptions.enter(number, self._pc)
-        self._charge(self._timing.exception_entry_cycles)
 
     def _fault(self, number: ExceptionNumber, bits: Cfsr, pc: int, address: int | None = None) -> None:
         self._leave_block()
@@ -382,7 +353,7 @@ class Execution:
             return
         generation = self._generation
         try:
-            loaded = self._units.transfer(instruction, self._blocks.alignment_mask(instruction.access))
+            loaded = self._units.transfer(instruction, self._blocks.checks.alignment_mask(instruction.access))
         except FaultAt as refused:
             if refused.unaligned:
                 self._fault(ExceptionNumber.USAGE_FAULT, Cfsr.UNALIGNED, pc)

@@ -13,23 +13,34 @@ from numba import njit
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.foreign import load_word
+from bench.virtual.cpu.interface import Memory
 from bench.virtual.cpu.timing import FlashAccelerator
 
 _FLASH_END = 0x2000_0000  # the code region ends here (DDI 0403E B3.1): no flash at or above
 _ORDER = 256  # more than the lines of a block: orders lines used in one block
 
 
-def set_geometry(state: Any, geometry: FlashAccelerator) -> None:
-    """Write a geometry into the state, caches empty. Not native. Raises ValueError when it is larger than the tables."""
+def set_geometry(state: Any, geometry: FlashAccelerator, flash: Memory | None) -> None:
+    """Write where the flash is and its geometry into the state, caches empty. Not native. Raises ValueError when it is larger than the tables."""
     if geometry.instruction_lines > at.ICACHE_SLOTS or geometry.data_lines > at.DCACHE_SLOTS:
         raise ValueError(
             f"{geometry}: at most {at.ICACHE_SLOTS} instruction and {at.DCACHE_SLOTS} data lines can be modelled"
         )
+    state[at.H_FLASH_BASE], state[at.H_FLASH_SIZE] = (flash.base, flash.size) if flash else (0, 0)
+    state[at.H_FLASH_ALIAS] = flash.aliases[0] if flash and flash.aliases else -1
     state[at.H_ILINES], state[at.H_DLINES] = geometry.instruction_lines, geometry.data_lines
     state[at.H_IWAYS] = geometry.instruction_ways or geometry.instruction_lines
     state[at.H_DWAYS] = geometry.data_ways or geometry.data_lines
     state[at.H_LINE_SHIFT] = geometry.line_bytes.bit_length() - 1
     state[at.H_FILL], state[at.H_GENERATION], state[at.H_LAST_LINE] = geometry.fill_cycles, 1, -2
+
+
+def flash_offset(state: Any, address: int) -> int | None:
+    """Offset of ``address`` in the flash, by its base or its alias; None when it is elsewhere. Not native."""
+    for base in (int(state[at.H_FLASH_BASE]), int(state[at.H_FLASH_ALIAS])):
+        if 0 <= base <= address < base + int(state[at.H_FLASH_SIZE]):
+            return address - base
+    return None
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -167,15 +178,17 @@ def fetch_stalls(state: Any, index: int, now: int, stalls: int) -> int:
         before = at.BLOCKS + at.BLOCK_WORDS * state[at.H_CURRENT]
         lines = state[before + at.B_LINE_COUNT]
         state[at.H_LAST_LINE] = state[before + at.B_FIRST_LINE] + lines - 1
-        times = at.LINE_TIMES + state[before + at.B_LINE]
-        state[at.H_LINE_TIME] = state[before + at.B_ENTERED] + (state[times + lines - 1] if lines > 1 else 0)
+        last = at.LINE_TIMES + at.LINE_TIME_WORDS * (state[before + at.B_LINE] + lines - 1)
+        state[at.H_LINE_TIME] = state[before + at.B_ENTERED] + (state[last] if lines > 1 else 0)
         state[at.H_FRESH] = 0
     lines = state[block + at.B_LINE_COUNT]
     first = state[block + at.B_FIRST_LINE]
-    times = at.LINE_TIMES + state[block + at.B_LINE]
+    times = at.LINE_TIMES + at.LINE_TIME_WORDS * state[block + at.B_LINE]
     fetched = 0
     for line in range(lines):
-        wait = line_stall(state, first + line, now + state[times + line] + stalls + fetched, now * _ORDER + line)
+        asked = now + state[times] - state[times + 1] + stalls + fetched
+        wait = max(0, line_stall(state, first + line, asked, now * _ORDER + line) - state[times + 1])
+        times += at.LINE_TIME_WORDS
         state[at.LINE_STALLS + line] = wait
         fetched += wait
     state[at.H_STALL_LINES] = lines

@@ -126,9 +126,12 @@ FORMS: Final = BLOCKS + BLOCK_WORDS * BLOCK_SLOTS
 FORM_WORDS: Final = 8  # constant, mask or bytes, (register, coefficient) x 3
 FORM_SLOTS: Final = 1 << 16
 PAGE_FORMS: Final = 2048  # more forms, or checks, than the instructions of one page can want
-LINE_TIMES: Final = FORMS + FORM_WORDS * FORM_SLOTS  # cycle within the block at which a line is first wanted
+LINE_TIMES: Final = FORMS + FORM_WORDS * FORM_SLOTS
+LINE_TIME_WORDS: Final = (
+    2  # cycle within the block at which a line is needed, and how many cycles before it is asked for
+)
 LINE_TIME_SLOTS: Final = 1 << 16
-CHECKS: Final = LINE_TIMES + LINE_TIME_SLOTS
+CHECKS: Final = LINE_TIMES + LINE_TIME_WORDS * LINE_TIME_SLOTS
 CHECK_WORDS: Final = 8  # address + 1, kind bits, base, index (-1), shift, offset, mask, bytes
 CHECK_SLOTS: Final = 1 << 13
 CHECK_LIMIT: Final = CHECK_SLOTS // 2

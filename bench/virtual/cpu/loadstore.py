@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.virtual.cpu.decode import IT_BITS, PC, Instruction
 from bench.virtual.cpu.engine import Engine
-from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region
+from bench.virtual.cpu.instructions import IT_BITS, PC, Instruction
+from bench.virtual.cpu.interface import AccessFault, Bus, Memory, Region, overlaps
 
 _WORD = 0xFFFF_FFFF
 
 
 class MemoryMap:
-    """Memories and regions, looked up by address."""
+    """Memories and regions, looked up by address; ``flash`` is the one memory of that kind, if there is one.
+
+    Raises ValueError when two of them overlap, or more than one is flash: the flash interface serves one.
+    """
 
     def __init__(self, memories: Sequence[Memory], mmio: Sequence[Region], bus: Bus) -> None:
+        spans = [(base, memory.size) for memory in memories for base in memory.bases]
+        if clash := overlaps(spans + [(region.base, region.size) for region in mmio]):
+            raise ValueError(f"the memories or regions at {clash[0]:#010x} and {clash[1]:#010x} overlap")
+        flashes = [memory for memory in memories if memory.kind == "flash"]
+        if len(flashes) > 1:
+            raise ValueError(f"{len(flashes)} memories are flash; the flash interface serves one")
+        self.flash = flashes[0] if flashes else None
         self._bus = bus
         self._regions = tuple((region.base, region.base + region.size) for region in mmio)
         self._views = [

@@ -20,6 +20,7 @@ from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.flashport import data_stall, evaluate, fetch_stalls, read_stalls, reads_flash
 from bench.virtual.cpu.foreign import call_1, call_2, call_3, call_4, load_word
 from bench.virtual.cpu.interface import PAGE_BYTES
+from bench.virtual.cpu.timing import DivideTiming
 
 SRAM_BEGIN: Final = 0x2000_0000  # DDI 0403E B3.1
 SRAM_END: Final = 0x4000_0000
@@ -265,6 +266,12 @@ def _make_for_regions(sources: int) -> tuple[Any, Any]:
         return data_stall(carray(user, (_TOTAL,), np.int64), address, size) if sources else 0
 
     return fetch, read
+
+
+def set_divide(state: Any, divide: DivideTiming) -> None:
+    """Write the cycles of divisions into the state. Not native."""
+    state[at.H_DIVIDE_MINIMUM], state[at.H_DIVIDE_MAXIMUM] = divide.minimum, divide.maximum
+    state[at.H_DIVIDE_OVERHEAD], state[at.H_DIVIDE_BITS] = divide.overhead, divide.bits_per_cycle
 
 
 @njit  # type: ignore[untyped-decorator]

@@ -8,7 +8,7 @@ plus constants, as in a stack frame; others are taken to differ.
 
 from __future__ import annotations
 
-from bench.virtual.cpu.decode import ALWAYS, Access, Instruction
+from bench.virtual.cpu.instructions import ALWAYS, Access, Instruction
 
 _CYCLES, _REACH_BYTES = 4, 8
 _KEPT = 16  # stores; at most one a cycle, so that no older one matters

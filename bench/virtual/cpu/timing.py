@@ -128,6 +128,11 @@ class CoreTiming(Protocol):
         ...
 
     @property
+    def asks_ahead(self) -> bool:
+        """Whether an instruction word is asked for when the word before begins to be used; else when it is needed."""
+        ...
+
+    @property
     def exception_entry_cycles(self) -> int:
         """From the instruction before to the handler's first, zero wait states."""
         ...

@@ -34,7 +34,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.virtual.cpu.decode import PC, Instruction, Kind, decode_block
+from bench.virtual.cpu.decode import decode_block
+from bench.virtual.cpu.instructions import PC, Instruction, Kind
 from bench.virtual.cpu.timing import CodeBlock, DivideTiming, EdgeCost, FlashAccelerator
 
 _FLAT = {
@@ -68,6 +69,7 @@ class CortexM4Timing:
     cpu_model: str = "cortex-m4"
     accelerator: FlashAccelerator = field(default_factory=FlashAccelerator)
     divide: DivideTiming = field(default_factory=DivideTiming)
+    asks_ahead: bool = True
     exception_entry_cycles: int = 12
     exception_return_cycles: int = 10
 

@@ -46,7 +46,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.virtual.cpu.decode import ALWAYS, PC, Instruction, Kind, decode_block
+from bench.virtual.cpu.decode import decode_block
+from bench.virtual.cpu.instructions import ALWAYS, PC, Instruction, Kind
 from bench.virtual.cpu.storebuffer import StoreBuffer
 from bench.virtual.cpu.timing import CodeBlock, DivideTiming, EdgeCost, FlashAccelerator
 
@@ -92,6 +93,7 @@ class CortexM7Timing:
     cpu_model: str = "cortex-m7"
     accelerator: FlashAccelerator = L1
     divide: DivideTiming = field(default_factory=lambda: DivideTiming(minimum=_DIVIDE_CYCLES, maximum=_DIVIDE_CYCLES))
+    asks_ahead: bool = False
     exception_entry_cycles: int = 12
     exception_return_cycles: int = 12
 

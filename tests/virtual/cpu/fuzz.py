@@ -271,11 +271,11 @@ def start_singles(draw: random.Random, odd: tuple[int, ...] = ()) -> str:
     return "\n".join(f" ldr r1, ={value}\n vmov s{n}, r1" for n, value in enumerate(values)) + "\n"
 
 
-def eager(patch: pytest.MonkeyPatch) -> None:
-    """Translate loops as soon as they have run a few times."""
-    patch.setattr(translator, "LOOK_CYCLES", 700)
-    patch.setattr(translator, "_WORTH_LOADING", 100)
-    patch.setattr(translator, "_WORTH_COMPILING", 2)
+def eager(patch: pytest.MonkeyPatch, look_cycles: int = 700, times: int = 2) -> None:
+    """Translate loops as soon as they have run a few ``times``; look for such loops every ``look_cycles``."""
+    patch.setattr(translator, "LOOK_CYCLES", look_cycles)
+    patch.setattr(translator, "_WORTH_LOADING", look_cycles // 7)
+    patch.setattr(translator, "_WORTH_COMPILING", times)
     patch.setattr(translator, "_SHORT_CYCLES", 0)
 
 

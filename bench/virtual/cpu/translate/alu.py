@@ -7,7 +7,7 @@ from typing import Any
 
 from capstone import arm
 
-from bench.virtual.cpu.decode import ALWAYS, PC
+from bench.virtual.cpu.instructions import ALWAYS, PC
 from bench.virtual.cpu.translate.flags import ADD, LOGIC, SUBTRACT
 from bench.virtual.cpu.translate.frame import I1, I8, I16, I32, I64, Frame, Unsupported
 from bench.virtual.cpu.translate.operands import Word, is_immediate, register_of

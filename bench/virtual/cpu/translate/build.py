@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.virtual.cpu import layout as at
 from bench.virtual.cpu.accesses import Form
-from bench.virtual.cpu.decode import ALWAYS, LR, PC
+from bench.virtual.cpu.instructions import ALWAYS, LR, PC
 from bench.virtual.cpu.translate.alu import ALU, condition
 from bench.virtual.cpu.translate.charge import Charge, Check, form_value
 from bench.virtual.cpu.translate.compile import compiler

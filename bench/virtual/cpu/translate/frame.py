@@ -13,7 +13,7 @@ from typing import Any, Final
 from llvmlite import ir  # type: ignore[import-untyped]
 
 from bench.virtual.cpu import layout as at
-from bench.virtual.cpu.decode import PC, SP
+from bench.virtual.cpu.instructions import PC, SP
 from bench.virtual.cpu.translate.flags import ADD, EXPLICIT, LOGIC, SUBTRACT, Known, derive
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))

@@ -7,7 +7,7 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 
-from bench.virtual.cpu.decode import PC, Access
+from bench.virtual.cpu.instructions import PC, Access
 from bench.virtual.cpu.interface import PAGE_BYTES
 from bench.virtual.cpu.native import SRAM_BEGIN, SRAM_END
 from bench.virtual.cpu.translate.frame import F32, I8, I16, I32, I64, T_EXECUTED, T_MEMORIES, Frame, Unsupported

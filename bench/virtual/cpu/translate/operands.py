@@ -9,7 +9,7 @@ from typing import Any
 import capstone as cs
 from capstone import arm
 
-from bench.virtual.cpu.decode import Instruction
+from bench.virtual.cpu.instructions import Instruction
 
 CORE = {getattr(arm, f"ARM_REG_R{n}"): n for n in range(13)} | {
     arm.ARM_REG_SP: 13,

@@ -76,7 +76,7 @@ class Translator:
         bases = [int(state[word]) for word in (at.H_FLASH_BASE, at.H_FLASH_ALIAS) if state[word] >= 0]
         self._machine = Machine(windows, tuple(bases), int(state[at.H_FLASH_SIZE]), int(state[at.H_LINE_SHIFT]))
         blocks.on_forget = self._forget
-        blocks.on_check = self._detach_at
+        blocks.checks.on_check = self._detach_at
 
     @property
     def regions(self) -> int:
@@ -174,7 +174,7 @@ class Translator:
         members.sort(key=lambda block: (block.code.address, block.code.end))
         if sum(self._refuse(block) for block in members):
             return False
-        if any(self._blocks.has_break(block) for block in members):
+        if any(self._blocks.checks.has_break(block.instructions) for block in members):
             return True
         position = {block.index: number for number, block in enumerate(members)}
         edges = self._blocks.all_edges()
@@ -207,7 +207,7 @@ class Translator:
             tuple((read.form, read.bytes) for read in plan.reads),
             tuple(window.form for window in plan.windows),
             block.code.memories or (-1,) * len(block.instructions),
-            {address: Check(*row) for address, row in self._blocks.checks_in(block).items()},
+            {address: Check(*row) for address, row in self._blocks.checks.rows(block.instructions).items()},
         )
 
     def _table(self, members: list[Block], edges: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
