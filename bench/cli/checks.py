@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.boards import board_names, load_board
@@ -26,6 +25,8 @@ from bench.target.session import connected_probes
 
 def findings(station: str | None, db: str, stations: Path) -> Iterator[Finding]:
     """Yield the outcome of each check, in the order in which a measurement would stumble over them."""
+    from importlib.metadata import version
+
     yield Finding("bench", True, f"{version('mcu-bench')}, Python {sys.version.split()[0]}, pyOCD {version('pyocd')}")
     yield _check("toolchain", lambda: find_toolchain().version)
     yield _check("boards", _boards)

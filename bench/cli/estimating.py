@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.estimate.table import PointRow, Table
 
 MODELS = ("fitted", "published")
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 Boards = Annotated[
     list[str] | None, typer.Option("--board", help="Board; may be repeated. [default: all in the look-up table]")
@@ -122,8 +122,9 @@ def _from_cache(path: Path) -> list[PointRow] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != _CACHE_VERSION or content["names"] != list(NAMES):
             return None
-        return [PointRow(*values) for values in zip(*content["columns"], strict=True)]
-    except (OSError, ValueError, KeyError, TypeError):
+        columns = [[names[at] for at in values] if names else values for names, values in content["columns"]]
+        return [PointRow(*values) for values in zip(*columns, strict=True)]
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
 
 
@@ -131,7 +132,7 @@ def _to_cache(path: Path, rows: Iterable[PointRow]) -> None:
     """Keep ``rows``; a cache that cannot be written is none."""
     from bench.estimate.table import NAMES
 
-    columns = list(zip(*(row.values() for row in rows), strict=True))
+    columns = [_shortened(column) for column in zip(*rows, strict=True)]
     content = {"version": _CACHE_VERSION, "names": list(NAMES), "columns": columns}
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -140,6 +141,15 @@ def _to_cache(path: Path, rows: Iterable[PointRow]) -> None:
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def _shortened(column: Sequence[str | float | None]) -> tuple[list[str], Sequence[str | float | None]]:
+    """Return a column of texts as its different ones and the position of each row's among them; others as they are, without such a list."""
+    names = list(dict.fromkeys(value for value in column if isinstance(value, str)))
+    if not names:
+        return [], column
+    positions: dict[str | float | None, int] = {name: at for at, name in enumerate(names)}
+    return names, [positions[value] for value in column]
 
 
 def load_network(name: str) -> tuple[Network, DType | None, tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +79,8 @@ def export(
         if file is None:
             print_json([row_dict(row) for row in chain((first,), table)])
         else:
+            from importlib.metadata import version
+
             count = write(file, chain((first,), table), chosen)
             write_provenance(
                 file,

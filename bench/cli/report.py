@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +58,8 @@ def report(
     selection = Selection(
         tuple(station or ()), tuple(board or ()), tuple(primitive or ()), tuple(dtype or ()), tuple(source or ())
     )
+    from importlib.metadata import version
+
     estimates = residuals_of(
         (entry for file in validation or () for entry in read_validation(file)),
         " and ".join(map(str, validation or ())),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bench.domain.lut import LutRow
 from bench.errors import BenchError, UnknownName, UsageError
@@ -12,8 +13,7 @@ from bench.errors import BenchError, UnknownName, UsageError
 Params = dict[str, int | str]
 
 
-@dataclass(frozen=True, slots=True)
-class PointRow:
+class PointRow(NamedTuple):
     """What an estimate needs of a row of the look-up table; names and units are its columns'. ``code_bytes`` is flash without constants."""
 
     source: str
@@ -41,12 +41,8 @@ class PointRow:
         copied = {name: getattr(row, name) for name in NAMES if name not in ("code_bytes", "measured_at")}
         return cls(**copied, code_bytes=row.flash_bytes - row.rodata_bytes, measured_at=row.measured_at.isoformat())
 
-    def values(self) -> tuple[str | float | int | None, ...]:
-        """Return the values in the order of ``NAMES``; ``PointRow(*values)`` gives the row back."""
-        return astuple(self)
 
-
-NAMES: tuple[str, ...] = tuple(entry.name for entry in fields(PointRow))
+NAMES = PointRow._fields
 
 
 @dataclass(frozen=True, slots=True)

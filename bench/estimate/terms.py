@@ -157,12 +157,14 @@ def _window_fetches(
     lacking = np.arange(_MOST_PADDING + 1)
     if not same.any():
         lacking = lacking[:1]
-    high, wide = (clipped_windows(columns[axis], k, stride, same)[: len(lacking)] for axis in ("in_h", "in_w"))
     rows, cells = lacking[:, None, None], lacking[:, None]
     # A line that a row of the window begins is read whole, as far as there are weights.
     width = np.minimum((k - cells) + line / element_bytes - 1, k)
     window = np.maximum(k - rows, 0) * np.maximum(width, 0) * channel_bytes
     touched = window + (1 + scales) * line - element_bytes
+    if not (touched > cache.size_bytes).any():
+        return np.zeros_like(k)
+    high, wide = (clipped_windows(columns[axis], k, stride, same)[: len(lacking)] for axis in ("in_h", "in_w"))
     made: Array = (high[:, None] * wide * np.where(touched > cache.size_bytes, touched / line, 0.0)).sum(axis=(0, 1))
     return made
 

@@ -32,7 +32,7 @@ from bench.virtual.cpu.translate.operands import Word, words_of
 from bench.virtual.cpu.translate.region import cycles_through, entries_of, hottest
 
 LOOK_CYCLES: Final = 500_000
-"""How often the blocks' counts are looked at."""
+"""How often the blocks' counts are looked at; after a look that was in vain the next one comes after twice as long."""
 _WORTH_LOADING: Final = 3_000_000
 """Instructions that blocks have to have done to be looked up among the regions compiled before."""
 _WORTH_COMPILING: Final = 300_000
@@ -70,6 +70,7 @@ class Translator:
         self._required: dict[frozenset[int], int] = {}
         self._words: dict[int, tuple[tuple[Word, ...], int]] = {}
         self.next_look = 0
+        self._interval = LOOK_CYCLES
         places = [(base, memory) for memory in memories for base in memory.bases][:MEMORY_SLOTS]
         windows = tuple(Window(base, memory.size, memory.writable, slot) for slot, (base, memory) in enumerate(places))
         self._distances = [np.frombuffer(memory.data, np.uint8).ctypes.data - base for base, memory in places]
@@ -90,7 +91,7 @@ class Translator:
 
     def look(self, cycles: int) -> None:
         """Look at the counts, and translate what has become hot."""
-        self.next_look = cycles + LOOK_CYCLES
+        self.next_look = cycles + self._interval
         self._drop_short_stays()
         known = self._blocks.known
         rows = self._state[at.BLOCKS : at.BLOCKS + at.BLOCK_WORDS * len(known)].reshape(len(known), at.BLOCK_WORDS)
@@ -100,7 +101,10 @@ class Translator:
             outside[[block.index for block in region.members]] = 0
         if int(outside.sum()) < _WORTH_LOADING:
             return
+        before = self._slots
         self._try(np.flatnonzero(work).tolist(), work, outside)
+        self._interval = LOOK_CYCLES if self._slots > before else 2 * self._interval
+        self.next_look = cycles + self._interval
 
     def _try(self, blocks: list[int], work: NDArray[np.int64], outside: NDArray[np.int64]) -> None:
         left = [index for index in blocks if index not in self._refused]
@@ -146,6 +150,8 @@ class Translator:
         """The table of blocks was made anew."""
         self._regions.clear()
         self._slots = 0
+        self._interval = LOOK_CYCLES
+        self.next_look = 0
         self._refused.clear()
         self._required.clear()
         self._words.clear()
