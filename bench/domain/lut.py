@@ -74,8 +74,8 @@ def _of_workload(work: Workload) -> tuple[int, Shape, str]:
 
 
 @lru_cache(maxsize=1024)
-def _clock_id(clock: ClockConfiguration) -> str:
-    return clock.id
+def _of_clock(clock: ClockConfiguration) -> tuple[str, float]:
+    return clock.id, clock.hclk_hz
 
 
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(LutRow))
@@ -87,6 +87,7 @@ def row(run: Run) -> LutRow:
         raise ValueError(f"only an accepted run has a row: {run.point}")
     point, work, result, image = run.point, run.point.workload, run.result, run.image
     count, sizes, params = _of_workload(work)
+    clock_id, sysclk_hz = _of_clock(point.clock)
     return LutRow(
         schema_version=SCHEMA_VERSION,
         source=str(point.source),
@@ -95,8 +96,8 @@ def row(run: Run) -> LutRow:
         mcu=point.mcu,
         core=point.core,
         vdd_v=result.vdd_v,
-        clock_id=_clock_id(point.clock),
-        sysclk_hz=point.clock.hclk_hz,
+        clock_id=clock_id,
+        sysclk_hz=sysclk_hz,
         sysclk_measured_hz=result.sysclk_measured_hz,
         flash_wait_states=point.clock.flash_wait_states,
         primitive=work.primitive,

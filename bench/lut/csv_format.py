@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from bench.domain.lut import COLUMNS, LutRow
 from bench.errors import ConfigurationError
-from bench.lut.values import TYPES, BadValue, Column, build, check_columns, convert, from_text, to_text
+from bench.lut.values import INTEGERS, TYPES, BadValue, Column, build, check_columns, convert, from_text, to_text
 
 _VALUES = attrgetter(*COLUMNS)
 _SPECIAL = re.compile(r'[,"\r\n]')
@@ -35,8 +35,11 @@ def write(file: BinaryIO, rows: Iterable[LutRow]) -> int:
 def _cell(column: Column, value: Any) -> str:
     """Return ``value`` as a cell. Raises BadValue where it does not fit its column."""
     kind = type(value)
-    if kind is column.kind is float and math.isfinite(value):  # the short ways, for nearly all cells
-        return repr(value)
+    if kind is column.kind:  # the short ways, for nearly all cells
+        if kind is float and math.isfinite(value):
+            return repr(value)
+        if kind is int and value in INTEGERS:
+            return str(value)
     text = value if kind is column.kind is str else to_text(convert(column, value))
     # The csv module's writer forgets to quote a carriage return when lines end in a plain newline.
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text

@@ -14,8 +14,8 @@ from bench.domain.station import Source
 from bench.errors import ConfigurationError
 
 Value = int | float | str | datetime | None
-# A 64-bit signed integer, what a column of integers holds in every format.
-_INTEGERS = range(-(2**63), 2**63)
+INTEGERS = range(-(2**63), 2**63)
+"""What a column of integers holds in every format: 64 bits with a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def convert(column: Column, value: Any) -> Value:
         raise BadValue(column.name, f"{value!r} is not of type {column.kind.__name__}")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadValue(column.name, f"{value} is not a finite number")
-    if isinstance(value, int) and value not in _INTEGERS:
+    if isinstance(value, int) and value not in INTEGERS:
         raise BadValue(column.name, f"{value} does not fit into 64 bits")
     if isinstance(value, datetime):
         if value.tzinfo is None:
