@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import groupby, islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Subquery, select
 from sqlalchemy.orm import Session, aliased
 
 from bench.domain.clock import ClockConfiguration
@@ -62,11 +62,18 @@ class StoredRun:
     run: Run
 
 
-def joined(statement: Statement) -> Statement:
-    """Join what every run has, and outer-join what an accepted one has. Tables that are not selected are not fetched."""
-    return (
+def joined(statement: Statement, chosen: Subquery | None = None) -> Statement:
+    """Join what every run has, and outer-join what an accepted one has. Tables that are not selected are not fetched.
+
+    ``chosen`` has the ``id`` of the runs that are wanted. It comes first, because PostgreSQL's planner keeps the order of so many tables.
+    """
+    runs = (
         statement.select_from(RunRow)
-        .join(PointRow, PointRow.id == RunRow.point_id)
+        if chosen is None
+        else statement.select_from(chosen).join(RunRow, RunRow.id == chosen.c.id)
+    )
+    return (
+        runs.join(PointRow, PointRow.id == RunRow.point_id)
         .join(StationRow, StationRow.id == PointRow.station_id)
         .join(WorkloadRow, WorkloadRow.id == PointRow.workload_id)
         .join(ClockRow, ClockRow.id == PointRow.clock_id)

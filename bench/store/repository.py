@@ -130,8 +130,7 @@ class Repository(Recorder):
         """
         ranked = _ranked(selection)
         statement = (
-            joined(select(*TABLE_COLUMNS))
-            .join(ranked, ranked.c.id == RunRow.id)
+            joined(select(*TABLE_COLUMNS), ranked)
             .where(ranked.c.later.is_(None))
             .order_by(
                 StationRow.source,
@@ -169,9 +168,10 @@ class Repository(Recorder):
         columns = (StationRow.source, StationRow.name, EnergyRow.probe)
         statement = (
             select(*columns, func.count())
-            .join(PointRow, PointRow.station_id == StationRow.id)
-            .join(RunRow, RunRow.point_id == PointRow.id)
-            .join(ranked, ranked.c.id == RunRow.id)
+            .select_from(ranked)
+            .join(RunRow, RunRow.id == ranked.c.id)
+            .join(PointRow, PointRow.id == RunRow.point_id)
+            .join(StationRow, StationRow.id == PointRow.station_id)
             .outerjoin(EnergyRow, EnergyRow.run_id == RunRow.id)
             .where(ranked.c.later.is_(None))
             .group_by(*columns)
