@@ -25,14 +25,23 @@ FETCH = "fetch"
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A cache of the flash: it keeps what was read last, ``size_bytes`` of it, and fetches ``line_bytes`` at a time."""
+    """A cache of the flash: it keeps what was read last, ``size_bytes`` of it, and fetches ``line_bytes`` at a time.
+
+    ``ways`` is how many places a line may be in; 0: any.
+    """
 
     size_bytes: int
     line_bytes: int
+    ways: int = 0
 
 
-CACHES = tuple(Cache(size, line) for line in (8, 16, 32) for size in (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384))
-"""The caches tried: a word of the flash has 64 bits on the L4 (RM0351, 3.3.1), 128 on the F4 (RM0390, 3.4.1), 256 on the F7 (RM0385, 3.3.1)."""
+_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+CACHES = (
+    *(Cache(size, line) for line in (8, 16, 32) for size in _SIZES),
+    *(Cache(size, 32, ways=4) for size in _SIZES if size >= 1024),
+)
+"""The caches tried: a word of the flash has 64 bits on the L4 (RM0351, 3.3.1), 128 on the F4 (RM0390, 3.4.1), 256 on the F7 (RM0385, 3.3.1), where a
+data cache of four ways lies in front of it (DS10916, 2.1; 32-byte lines, DDI 0489, chapter 5)."""
 
 
 def output_size(size: Array, k: Array, stride: Array, same: Array) -> Array:
@@ -127,7 +136,8 @@ def fetches(primitive: str, columns: Columns, plain: Mapping[str, Array], elemen
 
     None where ``cache`` holds all weights, biases and scales from one call to the next. Each line once where it holds what one output reads: a
     convolution's window over all input channels; of a fully connected layer, whose weights lie n_out apart, a line for each input. Else
-    every output fetches its weights, bias and scales again. Least recently used goes first: what is a little too large is not kept at all.
+    every output fetches its weights, bias and scales again. Least recently used goes first: what is a little too large is not kept at all, in
+    a cache of few ways set by set.
     """
     line = float(cache.line_bytes)
     scales = (
@@ -137,14 +147,35 @@ def fetches(primitive: str, columns: Columns, plain: Mapping[str, Array], elemen
         outputs, weights = columns["n_out"], columns["n_in"] * element_bytes
         step = np.minimum(outputs * element_bytes, line)
         touched, again = columns["n_in"] * step + line, plain["mac"] * step / line + outputs
+        kept = (
+            _kept(columns["n_in"] * step / line, outputs * element_bytes, cache)
+            if cache.ways
+            else touched <= cache.size_bytes
+        )
     else:
         channels: Array | float = columns["in_c"] if primitive == "conv2d" else 3.0
         outputs, weights = columns["out_c"], channels * columns["k"] ** 2 * element_bytes
         touched = weights + (1 + scales) * line - element_bytes  # weights begin anywhere in a line
         again = outputs * _window_fetches(columns, channels * element_bytes, element_bytes, scales, cache)
+        kept = touched <= cache.size_bytes
     total = outputs * (weights + 4 * scales)
-    found: Array = np.where(total <= cache.size_bytes, 0.0, np.where(touched <= cache.size_bytes, total / line, again))
+    found: Array = np.where(total <= cache.size_bytes, 0.0, kept * total / line + (1.0 - kept) * again)
     return found
+
+
+def _kept(lines: Array, apart_bytes: Array, cache: Cache) -> Array:
+    """Return which share of ``lines`` that lie ``apart_bytes`` from one another stays in a cache of few ways while all are read in turn.
+
+    Lines a multiple of the line's length apart meet in some of the sets only; others spread over all of them, as evenly as numbers allow. A set
+    keeps its lines if they are no more than its ways.
+    """
+    sets = cache.size_bytes // (cache.line_bytes * cache.ways)
+    whole = np.where(apart_bytes % cache.line_bytes == 0, apart_bytes // cache.line_bytes, 1).astype(np.int64)
+    used = sets / np.gcd(whole, sets)
+    least = np.floor(lines / used)
+    more = lines - least * used  # so many sets hold one line more than the others
+    found: Array = (used - more) * least * (least <= cache.ways) + more * (least + 1) * (least + 1 <= cache.ways)
+    return found / lines
 
 
 def _window_fetches(
