@@ -115,10 +115,10 @@ class Table:
             wanted = f" of source {' or '.join(sources)}" if sources else ""
             raise BenchError(f"the look-up table holds no rows{wanted}", hint="measure first: bench sweep")
         made = cls("+".join(found))
-        indexed: dict[tuple[Scope, str], dict[str, dict[str, PointRow]]] = {}
+        indexed: dict[tuple[str, ...], dict[str, dict[str, PointRow]]] = {}
         for row in chosen:
-            scope = Scope(row.board, row.dtype, row.flavor, row.opt_level)
-            by_clock = indexed.setdefault((scope, row.primitive), {}).setdefault(row.params, {})
+            key = (row.board, row.dtype, row.flavor, row.opt_level, row.primitive)
+            by_clock = indexed.setdefault(key, {}).setdefault(row.params, {})
             before = by_clock.get(row.clock_id)
             if before is None or before.measured_at <= row.measured_at:
                 by_clock[row.clock_id] = row
@@ -127,8 +127,10 @@ class Table:
                 made.idle_current_a[row.board, row.clock_id] = row.idle_current_a
             if row.vdd_v is not None:
                 made.vdd_v[row.board] = row.vdd_v
-        for key, by_params in indexed.items():
-            made.points[key] = [Point(parse_params(text), by_clock) for text, by_clock in by_params.items()]
+        for (*scope, primitive), by_params in indexed.items():
+            made.points[Scope(*scope), primitive] = [
+                Point(parse_params(text), by_clock) for text, by_clock in by_params.items()
+            ]
         return made
 
     @property
