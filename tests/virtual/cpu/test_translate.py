@@ -56,7 +56,7 @@ def test_numbers_that_are_none_and_infinite_ones() -> None:
 top: vadd.f32 s7, s4, s2\n vsub.f32 s8, s2, s2\n vmul.f32 s9, s1, s3\n vfma.f32 s10, s2, s5\n vdiv.f32 s11, s4, s5\n vmul.f32 s12, s6, s6
     vcmp.f32 s1, s4\n vmrs APSR_nzcv, fpscr\n it vs\n addvs r3, #1\n vcvt.s32.f32 s13, s2\n vcvt.u32.f32 s14, s3\n vadd.f32 s4, s4, s6
     vsqrt.f32 s15, s4\n subs r12, #1\n bne.w top\n bkpt"""
-    compare(source)
+    assert compare(source) == 1
 
 
 def test_switched_off_nothing_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
