@@ -122,7 +122,7 @@ def _measured(run: Run, error: BenchError | None, board: Board, station: Station
     if run.result is not None and run.result.sysclk_measured_hz is None:
         yield Finding("window", True, f"{length_s} by the nominal clock: {energy.probe} does not see {pin} fall")
     else:
-        yield Finding("trigger wire", True, f"{energy.probe} saw {pin} rise, and fall after {length_s}")
+        yield Finding("trigger wire", True, f"{energy.probe} saw {pin} rise; the window was {length_s} long")
     yield _voltage(energy, station)
     yield _current(energy, board.expected_current_a(hclk_hz))
     if error is not None:
