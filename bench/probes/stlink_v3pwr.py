@@ -49,6 +49,7 @@ class StlinkV3Pwr(PowerShieldProbe):
     binary_format = "bin_hex"
     ascii_limits = ((10e3, 100.0),)
     longest_s = 100.0
+    endless_s = 86_400.0  # stlinkpwr_cmd.py: acqtime 0 or inf, ended by stop; a day is longer than any window
     set_up = (("trigsrc", "hw"), ("trigdelay", "0m"))
     temperature_command = "temp refresh pcb"
     trigger_input = "TGI"

@@ -153,5 +153,22 @@ def test_long_acquisitions(monkeypatch: pytest.MonkeyPatch) -> None:
     port = ScriptedPort([*OPENING, told("freq 100000"), told("acqtime 100000m"), (command, answer)])
     probe = opened(monkeypatch, port)
     probe.arm(CaptureRequest(100e3, 100.0, 1.0))
-    with pytest.raises(ParameterError, match="100 us to 100 s"):
-        probe.arm(CaptureRequest(100e3, 101.0, 1.0))
+    with pytest.raises(ParameterError, match=r"100 us to 86\.4 ks"):
+        probe.arm(CaptureRequest(1.0, 86_401.0, 1.0))
+
+
+def test_an_acquisition_that_it_does_not_end_itself_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = 102 * HIGH + 101 * LOW
+    port = ScriptedPort(
+        [
+            *OPENING,
+            told("freq 1"),
+            told("acqtime inf"),
+            (told("start")[0], told("start")[1] + samples),
+            (b"stop\r\n", END),
+        ]
+    )
+    probe = opened(monkeypatch, port)
+    probe.arm(CaptureRequest(1.0, 200.0, 1.0))
+    assert len(probe.collect().current_a) == 203
+    assert port.steps == []
