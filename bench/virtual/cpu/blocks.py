@@ -96,13 +96,13 @@ class BlockTable:
             CLASSES, np.int64
         )  # what blocks that were forgotten did, less what was charged and not done
         self._mix: NDArray[np.int64] = np.zeros((at.BLOCK_SLOTS, CLASSES), np.int64)
+        self.pages: set[int] = set()  # of code that the emulator may have translated: forgetting blocks does not change that
         self._reset_tables()
 
     def _reset_tables(self) -> None:
         self._blocks: list[Block | None] = [None]
         self._by_place: dict[tuple[int, int], Block] = {}
         self._edges: dict[int, EdgeCost] = {}
-        self._pages: set[int] = set()
         self._counters: dict[int, int] = {}
         self._forms = 0
         self._lines = 0
@@ -158,7 +158,7 @@ class BlockTable:
 
     def _write_block(self, block: Block) -> None:
         self._blocks.append(block)
-        self._pages.add(block.code.address // PAGE_BYTES)
+        self.pages.add(block.code.address // PAGE_BYTES)
         self._by_place[block.code.address, len(block.code.code)] = block
         row = self._state[at.BLOCKS + at.BLOCK_WORDS * block.index :][: at.BLOCK_WORDS]
         flags = at.FLAG_FPU if any(instruction.uses_fpu for instruction in block.instructions) else 0
@@ -283,10 +283,15 @@ class BlockTable:
             self._state[at.H_CURRENT] = 1
             self._edges[-1] = edge
 
+    def forget_code(self) -> None:
+        """As `forget`, when the emulator forgets all translated code, too."""
+        self.pages.clear()
+        self.forget()
+
     def executed_in(self, address: int, size: int) -> bool:
-        """Whether a known block lies in the pages of the range (a block does not cross pages)."""
+        """Whether the emulator may have translated code in the pages of the range (a block does not cross pages)."""
         pages = range(address // PAGE_BYTES, (address + size - 1) // PAGE_BYTES + 1)
-        return not self._pages.isdisjoint(pages)
+        return not self.pages.isdisjoint(pages)
 
     def cycles_at(self, pc: int) -> int:
         """Cycles when instruction ``pc`` of the current block begins."""

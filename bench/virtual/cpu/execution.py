@@ -19,7 +19,7 @@ from bench.virtual.cpu.engine import CORE_NAMES, Engine, Stop, Stopped
 from bench.virtual.cpu.exceptions import ExceptionUnit
 from bench.virtual.cpu.flashport import flash_offset, set_geometry
 from bench.virtual.cpu.instructions import Instruction, condition_passes
-from bench.virtual.cpu.interface import Bus, Memory, Region, StopReason
+from bench.virtual.cpu.interface import PAGE_BYTES, Bus, Memory, Region, StopReason
 from bench.virtual.cpu.loadstore import FaultAt, LoadStoreUnit, MemoryMap
 from bench.virtual.cpu.native import set_divide
 from bench.virtual.cpu.system import CCR_DIV_0_TRP, CCR_UNALIGN_TRP, Cfsr, ExceptionNumber, Hfsr, SystemControl
@@ -211,7 +211,7 @@ class Execution:
         checks = self._blocks.checks
         if self._stale_code:
             self._stale_code = False
-            self._blocks.forget()
+            self._blocks.forget_code()
             checks.uninstall(self._engine.unwatch)
             self._engine.flush_translations()
         if checks.wanted:
@@ -230,6 +230,7 @@ class Execution:
         self._mid = False
         if why == at.STOP_BUDGET:
             self._moved = True
+            self._blocks.pages.add(pc // PAGE_BYTES)  # the emulator has translated the block that it was not to enter
         elif why == at.STOP_ALIGNMENT:
             for block in self._blocks.block_at(where):
                 self._blocks.check_each_access(block)
@@ -390,7 +391,7 @@ class Execution:
 
     @property
     def activity(self) -> Activity:
-        """What the core has done since power-on, by class of instruction: subtract two to have what lies between."""
+        """What the core has done since power-on, by class of instruction."""
         return self._blocks.activity(self._pc if self._mid else None)
 
     @property

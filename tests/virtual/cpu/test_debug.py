@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.virtual.cpu import AccessFault, StopReason
+from bench.virtual.cpu.system import CCR_DIV_0_TRP
 from tests.virtual.cpu.machine import CODE, FLASH, FOREVER, PLAIN, RAM, RAM_BYTES, Machine, assemble
 
 LOOP = "movs r0, #0\n 1: adds r0, #1\n adds r1, #1\n adds r2, #1\n cmp r0, #10\n bne 1b\n wfi"
@@ -122,6 +123,26 @@ def test_host_write_to_code_is_seen() -> None:
     machine.cpu.run(FOREVER)
     machine.cpu.write_memory(CODE, assemble("movs r0, #2\n wfi"))
     machine.cpu.reset()
+    machine.cpu.run(FOREVER)
+    assert machine.register("r0") == 2
+
+
+@pytest.mark.parametrize("after", ["movs r0, #2\n wfi", "movs r0, #1\n movs r0, #2\n wfi"])
+def test_host_write_to_code_is_seen_when_the_blocks_there_were_forgotten_before(after: str) -> None:
+    machine = Machine("movs r0, #1\n wfi")
+    machine.cpu.system.ccr |= CCR_DIV_0_TRP
+    machine.cpu.run(FOREVER)
+    machine.cpu.reset()  # other traps: other checks, so that the table of blocks is made anew
+    machine.cpu.write_memory(CODE, assemble(after))
+    machine.cpu.run(FOREVER)
+    assert machine.register("r0") == 2
+
+
+def test_host_write_to_code_is_seen_that_the_core_was_about_to_do_for_the_first_time() -> None:
+    machine = Machine("b far\n .org 0x800\nfar: movs r0, #1\n wfi")
+    machine.cpu.run(1)
+    assert machine.register("pc") == CODE + 0x800
+    machine.cpu.write_memory(CODE + 0x800, assemble("movs r0, #2\n wfi"))
     machine.cpu.run(FOREVER)
     assert machine.register("r0") == 2
 
