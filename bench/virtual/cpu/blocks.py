@@ -96,7 +96,8 @@ class BlockTable:
             CLASSES, np.int64
         )  # what blocks that were forgotten did, less what was charged and not done
         self._mix: NDArray[np.int64] = np.zeros((at.BLOCK_SLOTS, CLASSES), np.int64)
-        self.pages: set[int] = set()  # of code that the emulator may have translated: forgetting blocks does not change that
+        # Of code that the emulator may have translated: forgetting blocks does not change that.
+        self.pages: set[int] = set()
         self._reset_tables()
 
     def _reset_tables(self) -> None:

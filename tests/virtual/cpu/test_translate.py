@@ -9,7 +9,7 @@ import pytest
 from bench.virtual.cpu import CoreTiming, CortexM4Timing, StopReason
 from bench.virtual.cpu.timing_m7 import CortexM7Timing
 from bench.virtual.cpu.translate import compile as compiling
-from bench.virtual.cpu.translate.region import cycles_through, entries_of, hottest
+from bench.virtual.cpu.translate.region import busiest, cycles_through, entries_of, hottest
 from tests.virtual.cpu.fuzz import DATA, compare, eager, program, state_of
 from tests.virtual.cpu.machine import CODE, CYCCNT, ENABLE_FPU, FLASH, FOREVER, PLAIN, RAM, Machine, assemble
 
@@ -195,3 +195,6 @@ def test_regions_are_the_loops_of_the_graph() -> None:
     assert cycles_through([1, 3, 4], ways) == [[4]]
     assert entries_of([2, 3], [(1, 2), (2, 3), (3, 2)]) == [2]
     assert hottest({1: 5, 2: 50, 3: 20}, 10, [6, 5, 5], [1, 2, 3]) == [2, 3]
+    assert busiest({1: 4, 2: 495, 3: 1, 4: 500}, 0.99) == [2, 4]
+    assert busiest({1: 4, 2: 495, 3: 1, 4: 500}, 0.996) == [1, 2, 4]
+    assert busiest({1: 1, 2: 1}, 0.99) == [1, 2]

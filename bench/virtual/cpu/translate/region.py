@@ -60,6 +60,18 @@ def hottest(work: Mapping[int, int], longest: int, instructions: Sequence[int], 
     return chosen
 
 
+def busiest(work: Mapping[int, int], part: float) -> list[int]:
+    """The fewest blocks that do ``part`` of the work of all, ascending."""
+    left = part * sum(work.values())
+    chosen = []
+    for block in sorted(work, key=lambda block: (-work[block], block)):
+        if left <= 0:
+            break
+        chosen.append(block)
+        left -= work[block]
+    return sorted(chosen)
+
+
 def entries_of(region: Sequence[int], edges: Collection[tuple[int, int]]) -> list[int]:
     """Where a region may be entered: blocks reached from outside, and blocks that begin loops (reached from behind in the code).
 

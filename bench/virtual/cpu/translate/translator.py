@@ -29,17 +29,21 @@ from bench.virtual.cpu.translate.frame import (
 )
 from bench.virtual.cpu.translate.memory import Window
 from bench.virtual.cpu.translate.operands import Word, words_of
-from bench.virtual.cpu.translate.region import cycles_through, entries_of, hottest
+from bench.virtual.cpu.translate.region import busiest, cycles_through, entries_of, hottest
 
-LOOK_CYCLES: Final = 500_000
+LOOK_CYCLES: Final = 300_000
 """How often the blocks' counts are looked at; after a look that was in vain the next one comes after twice as long."""
-_WORTH_LOADING: Final = 3_000_000
+_WORTH_LOADING: Final = 1_000_000
 """Instructions that blocks have to have done to be looked up among the regions compiled before."""
-_WORTH_COMPILING: Final = 300_000
+_WORTH_COMPILING: Final = 100_000
 """Times an instruction of a region has to have been done on average: by then the emulator has spent about what compiling takes."""
+_LARGE: Final = 150
+"""Instructions from which on compiling takes more than in proportion."""
+_HOT: Final = 0.99
+"""Part of a loop's work that its hot blocks do; they are translated alone where the whole is not worth it."""
 _LONGEST: Final = 1_500
 """Instructions of a region at the most."""
-_SHORT_CYCLES, _MANY_ENTRIES = 400, 2_000
+_SHORT_CYCLES, _MANY_ENTRIES = 60, 2_000
 """A region left after so few cycles on average, as often as that, does not pay."""
 
 
@@ -120,7 +124,13 @@ class Translator:
                 if len(smaller) < len(group):
                     self._try(smaller, work, outside)
                 continue
-            needed = int(instructions.sum()) * _WORTH_COMPILING
+            size = int(instructions.sum())
+            needed = size * _WORTH_COMPILING * (1 + size // _LARGE)
+            if earned < needed:
+                hot = busiest({index: int(work[index]) for index in group}, _HOT)
+                if len(hot) < len(group):
+                    self._try(hot, work, outside)
+                    continue
             if not self._translate(group, earned >= needed):
                 self._try(group, work, outside)
             else:
