@@ -29,7 +29,7 @@ from bench.boards import load_board
 from bench.boards.stations import all_stations, find_station
 from bench.boards.sweep_file import load_plan
 from bench.build import BuildCache
-from bench.cli.console import progressing
+from bench.cli.progress import progressing
 from bench.cli.sweep_progress import sweeping
 from bench.domain.lut import LutRow
 from bench.domain.measurement import Run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -32,6 +33,8 @@ from bench.cli.presenting import PresentedCommand, PresentedGroup, help_of, pres
 from bench.errors import BenchError, UsageError
 
 INTERRUPTED = 130
+_GARBAGE = 50_000
+"""Objects made between two searches for garbage: what commands load stays, and looking at it every 700 takes a tenth of a short one's time."""
 
 app = typer.Typer(
     name="bench",
@@ -80,6 +83,7 @@ def _terminated(_signal: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 something failed, 2 bad usage or configuration, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminated)
+    gc.set_threshold(_GARBAGE)
     set_up_logging()
     try:
         code = app(standalone_mode=False)

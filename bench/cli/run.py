@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.console import err, out, print_json, progressing
+from bench.cli.console import err, out, print_json
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
-from bench.domain.lut import row
-from bench.domain.measurement import Point, Run, Verdict
 from bench.domain.primitives import primitive as find_primitive
 from bench.domain.primitives import workload
 from bench.domain.primitives.base import CMSIS_NN
 from bench.errors import ParameterError
 from bench.units import parse, plural
+
+if TYPE_CHECKING:
+    from bench.domain.measurement import Point, Run
 
 
 def run(
@@ -85,6 +86,9 @@ def run(
     plan = plan_image(place, board, work, choose_clocks(board, freq, accelerators), library)
 
     from bench.build import BuildCache
+    from bench.cli.progress import progressing
+    from bench.domain.lut import row
+    from bench.domain.measurement import Verdict
     from bench.lut import row_dict
     from bench.report.terminal import energy_plot, results_table
     from bench.store import open_store

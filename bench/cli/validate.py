@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.console import err, out, print_json, progressing, table
+from bench.cli.console import err, out, print_json, table
 from bench.cli.options import DEFAULT_DB, DEFAULT_STATIONS, Db, Json, StationsFile, known_stations
 from bench.domain.workload import DType, OptLevel
 from bench.errors import UnknownName
@@ -185,6 +185,7 @@ def _validate(
 
     The estimate comes before the measurement: where the table cannot give one, nothing is run. Raises MissingPoints.
     """
+    from bench.cli.progress import progressing
     from bench.measure.settings import Settings
     from bench.sweep.layers import missing
     from bench.sweep.validate import compare, estimates, measure_layers, measure_network, table_of

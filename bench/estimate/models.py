@@ -200,12 +200,16 @@ class CostModel:
             for name in _ARRAYS[2:]:
                 made[name][:, at] = getattr(part, name)
         points = self.points(layers[0].primitive)
+        measured: dict[tuple[str, ...], set[tuple[int | str, ...]]] = {}
+        for point in points:
+            shared = tuple(name for name in point.params if name in every[0])
+            measured.setdefault(shared, set()).add(tuple(point.params[name] for name in shared))
         best = max(fits, key=lambda part: part.points)
         windows = "" if best.kernel is not None or "k" not in every[0] else " of all windows"
         found: list[LayerCost | None] = []
         for row, (layer, params) in enumerate(zip(layers, every, strict=True)):
             outside = tuple(dict.fromkeys(text for part in fits for text in part.outside(params)))
-            known = any(_same(point.params, params) for point in points)
+            known = any(tuple(params[name] for name in shared) in values for shared, values in measured.items())
             how = "outside" if outside else "a measured shape" if known else "between measured shapes"
             basis = f"fitted to {best.points} points{windows}, {how}"
             found.append(
