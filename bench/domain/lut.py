@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from bench.domain.clock import ClockConfiguration
-from bench.domain.measurement import Run, Verdict
+from bench.domain.measurement import ImageInfo, Point, Result, Run, Verdict
 from bench.domain.primitives import applications, shape
 from bench.domain.workload import Shape, Workload
 
@@ -85,7 +85,15 @@ def row(run: Run) -> LutRow:
     """Return the look-up table's row for ``run``, which must be accepted."""
     if run.verdict is not Verdict.ACCEPTED or run.result is None or run.image is None or run.cycle_run is None:
         raise ValueError(f"only an accepted run has a row: {run.point}")
-    point, work, result, image = run.point, run.point.workload, run.result, run.image
+    cycles = run.cycle_run
+    return table_row(run.point, run.image, run.result, cycles.stack_bytes, len(cycles.kernel_cycles), run.measured_at)
+
+
+def table_row(
+    point: Point, image: ImageInfo, result: Result, stack_bytes: int, repeats: int, measured_at: datetime
+) -> LutRow:
+    """Return the row of an accepted run from the parts of it that a row needs."""
+    work = point.workload
     count, sizes, params = _of_workload(work)
     clock_id, sysclk_hz = _of_clock(point.clock)
     return LutRow(
@@ -129,8 +137,8 @@ def row(run: Run) -> LutRow:
         flash_bytes=image.kernel_code_bytes + image.kernel_rodata_bytes + image.workload_rodata_bytes,
         rodata_bytes=image.kernel_rodata_bytes + image.workload_rodata_bytes,
         ram_bytes=image.workload_ram_bytes,
-        stack_bytes=run.cycle_run.stack_bytes,
-        repeats=len(run.cycle_run.kernel_cycles),
+        stack_bytes=stack_bytes,
+        repeats=repeats,
         firmware_sha256=image.sha256,
-        measured_at=run.measured_at,
+        measured_at=measured_at,
     )

@@ -6,8 +6,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from operator import attrgetter
+from types import NoneType
 from typing import Any, BinaryIO
 
 from bench.domain.lut import COLUMNS, LutRow
@@ -15,32 +17,40 @@ from bench.errors import ConfigurationError
 from bench.lut.values import INTEGERS, TYPES, BadValue, Column, build, check_columns, convert, from_text, to_text
 
 _VALUES = attrgetter(*COLUMNS)
+_CHUNK = 500
 _SPECIAL = re.compile(r'[,"\r\n]')
 
 
 def write(file: BinaryIO, rows: Iterable[LutRow]) -> int:
-    """Write ``rows`` and return their number."""
+    """Write ``rows`` and return their number. Raises BadValue where a value does not fit its column."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     text.write(",".join(COLUMNS) + "\n")
-    count = 0
-    for row in rows:
-        cells = (_cell(column, value) for column, value in zip(TYPES, _VALUES(row), strict=True))
-        text.write(",".join(cells) + "\n")
-        count += 1
+    count, left = 0, iter(rows)
+    while chunk := list(islice(left, _CHUNK)):
+        columns = zip(*map(_VALUES, chunk), strict=True)
+        cells = [_cells(column, values) for column, values in zip(TYPES, columns, strict=True)]
+        text.writelines(f"{','.join(line)}\n" for line in zip(*cells, strict=True))
+        count += len(chunk)
     text.flush()
     text.detach()
     return count
 
 
+def _cells(column: Column, values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column; texts and numbers that are as they should be go the short way. Raises BadValue."""
+    kinds = set(map(type, values))
+    if kinds <= {str, NoneType}:
+        texts = {value: _cell(column, value) for value in set(values)}
+        return [texts[value] for value in values]
+    if kinds == {float} and column.kind is float and all(map(math.isfinite, values)):
+        return list(map(repr, values))
+    if kinds == {int} and column.kind is int and min(values) in INTEGERS and max(values) in INTEGERS:
+        return list(map(str, values))
+    return [_cell(column, value) for value in values]
+
+
 def _cell(column: Column, value: Any) -> str:
-    """Return ``value`` as a cell. Raises BadValue where it does not fit its column."""
-    kind = type(value)
-    if kind is column.kind:  # the short ways, for nearly all cells
-        if kind is float and math.isfinite(value):
-            return repr(value)
-        if kind is int and value in INTEGERS:
-            return str(value)
-    text = value if kind is column.kind is str else to_text(convert(column, value))
+    text = to_text(convert(column, value))
     # The csv module's writer forgets to quote a carriage return when lines end in a plain newline.
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from bench.domain.lut import LutRow, row
+from bench.domain.lut import LutRow
 from bench.domain.station import Source
 from bench.errors import UnknownName, UsageError
 from bench.store import Selection, Store
@@ -28,7 +28,7 @@ def rows(store: Store, selection: Selection) -> Iterator[LutRow]:
                 hint=f"choose one with --source {found[0]}, or mix them with "
                 + " ".join(f"--source {source}" for source in found),
             )
-    return chain(map(row, store.repository.latest_accepted(selection)), store.imported.rows(selection))
+    return chain(store.repository.table(selection), store.imported.rows(selection))
 
 
 def sources(store: Store, selection: Selection) -> tuple[Source, ...]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from itertools import groupby, islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, Subquery, select
+from sqlalchemy import Select, Subquery, func, select
 from sqlalchemy.orm import Session, aliased
 
 from bench.domain.clock import ClockConfiguration
 from bench.domain.event import Event
+from bench.domain.lut import LutRow, table_row
 from bench.domain.measurement import CycleRun, ImageInfo, Point, Result, Run, Trace, Verdict
 from bench.domain.station import Source
 from bench.domain.workload import Workload
@@ -40,18 +41,16 @@ _ACTIVE, _IDLE = aliased(WindowRow), aliased(WindowRow)
 _CYCLE_COLUMNS = tuple(getattr(CycleRow, entry.name) for entry in fields(CycleRun))
 _RESULT_COLUMNS = tuple(getattr(ResultRow, entry.name) for entry in fields(Result) if entry.name != "budget")
 _CYCLES = len(_CYCLE_COLUMNS)
+_KEY_COLUMNS = (PointRow.station_id, PointRow.workload_id, PointRow.clock_id, RunRow.image_id, RunRow.measured_at)
+_KEYS = {StationRow: 0, WorkloadRow: 1, ClockRow: 2, ImageRow: 3}
+"""Where in the columns the key of each table is."""
+RUN_COLUMNS = (*_KEY_COLUMNS, RunRow.bench_version, *_CYCLE_COLUMNS, *_RESULT_COLUMNS)
 TABLE_COLUMNS = (
-    RunRow.measured_at,
-    RunRow.bench_version,
-    PointRow.station_id,
-    PointRow.workload_id,
-    PointRow.clock_id,
-    RunRow.image_id,
-    *_CYCLE_COLUMNS,
+    *_KEY_COLUMNS,
+    CycleRow.stack_bytes,
+    func.json_array_length(CycleRow.kernel_cycles),
     *_RESULT_COLUMNS,
 )
-_KEYS = {StationRow: 2, WorkloadRow: 3, ClockRow: 4, ImageRow: 5}
-"""Where in ``TABLE_COLUMNS`` the key of each table is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,27 @@ class Reader:
         self._images: dict[int, ImageInfo] = {}
         self._stations: dict[int, tuple[str, Source, str, str, str]] = {}
 
-    def for_tables(self, statement: Statement) -> Iterator[Run]:
-        """Yield runs without energy run, budget and environment from rows of ``TABLE_COLUMNS``."""
+    def runs(self, statement: Statement) -> Iterator[Run]:
+        """Yield runs without energy run, budget and environment from rows of ``RUN_COLUMNS``."""
+        for point, image, measured_at, bench_version, *values in self._keyed(statement):
+            kernel_cycles, empty_cycles, *cycles = values[:_CYCLES]
+            yield Run(
+                point=point,
+                measured_at=measured_at,
+                verdict=Verdict.ACCEPTED,
+                bench_version=bench_version,
+                image=image,
+                cycle_run=CycleRun(tuple(kernel_cycles), tuple(empty_cycles), *cycles),
+                result=Result(*values[_CYCLES:]),
+            )
+
+    def table(self, statement: Statement) -> Iterator[LutRow]:
+        """Yield rows of a look-up table from rows of ``TABLE_COLUMNS``."""
+        for point, image, measured_at, stack_bytes, repeats, *result in self._keyed(statement):
+            yield table_row(point, image, Result(*result), stack_bytes, repeats, measured_at)
+
+    def _keyed(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """Yield point, image, time and the columns behind ``_KEY_COLUMNS``."""
         rows = self._stream(statement)
         while chunk := list(islice(rows, _CHUNK)):
             for table, known, build in (
@@ -123,17 +141,9 @@ class Reader:
                 (ImageRow, self._images, mapping.image_of),
             ):
                 self._load(table, known, build, {row[_KEYS[table]] for row in chunk})
-            for measured_at, bench_version, station, work, clock, image, *values in chunk:
-                kernel_cycles, empty_cycles, *cycles = values[:_CYCLES]
-                yield Run(
-                    point=Point(*self._stations[station], self._workloads[work], self._clocks[clock]),
-                    measured_at=measured_at,
-                    verdict=Verdict.ACCEPTED,
-                    bench_version=bench_version,
-                    image=self._images.get(image),
-                    cycle_run=CycleRun(tuple(kernel_cycles), tuple(empty_cycles), *cycles),
-                    result=Result(*values[_CYCLES:]),
-                )
+            for station, work, clock, image, measured_at, *values in chunk:
+                point = Point(*self._stations[station], self._workloads[work], self._clocks[clock])
+                yield point, self._images.get(image), measured_at, *values
 
     def _load(self, table: Any, known: dict[int, Any], build: Callable[[Any], Any], ids: set[int | None]) -> None:
         """Bring what is not ``known`` yet of ``table``, all in one query: a thousand look-ups by key take a second."""

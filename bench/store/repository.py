@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Subquery, exists, func, select
 
 from bench.domain.event import Event
+from bench.domain.lut import LutRow
 from bench.domain.measurement import Run, Trace, Verdict
 from bench.domain.station import Source
 from bench.errors import UnknownName
@@ -27,7 +28,7 @@ from bench.store.models import (
     WorkloadRow,
 )
 from bench.store.overview import Overview, overview
-from bench.store.reading import TABLE_COLUMNS, Reader, StoredRun, complete, joined, trace_of
+from bench.store.reading import RUN_COLUMNS, TABLE_COLUMNS, Reader, Statement, StoredRun, complete, joined, trace_of
 from bench.store.selection import Selection
 from bench.store.writing import Recorder
 
@@ -125,25 +126,16 @@ class Repository(Recorder):
     def latest_accepted(self, selection: Selection = _EVERYTHING) -> Iterator[Run]:
         """Yield the latest accepted run of every point, by source, station, workload and core clock; whole networks only where asked for.
 
-        For look-up tables: the runs carry point, image, cycle counts and result, but neither energy run, budget nor environment. Streams; a
-        million points do not have to fit into the memory.
+        The runs carry point, image, cycle counts and result, but neither energy run, budget nor environment. Streams; a million points do not
+        have to fit into the memory.
         """
-        ranked = _ranked(selection)
-        statement = (
-            joined(select(*TABLE_COLUMNS), ranked)
-            .where(ranked.c.later.is_(None))
-            .order_by(
-                StationRow.source,
-                StationRow.name,
-                StationRow.id,
-                WorkloadRow.primitive,
-                WorkloadRow.id,
-                ClockRow.hclk_hz,
-                ClockRow.clock_id,
-            )
-        )
         with self.reading() as session:
-            yield from Reader(session).for_tables(statement)
+            yield from Reader(session).runs(_latest(selection, RUN_COLUMNS))
+
+    def table(self, selection: Selection = _EVERYTHING) -> Iterator[LutRow]:
+        """Yield the rows of the look-up table: those of `latest_accepted`, in half the time."""
+        with self.reading() as session:
+            yield from Reader(session).table(_latest(selection, TABLE_COLUMNS))
 
     def sources(self, selection: Selection = _EVERYTHING) -> tuple[Source, ...]:
         """Return the sources of the accepted runs in ``selection``."""
@@ -220,6 +212,24 @@ class Repository(Recorder):
         """Return counts, conditions, failures and origins of the runs in ``selection``, for reports."""
         with self.reading() as session:
             return overview(session, selection)
+
+
+def _latest(selection: Selection, columns: tuple[Any, ...]) -> Statement:
+    """Select ``columns`` of the latest accepted run of every point."""
+    ranked = _ranked(selection)
+    return (
+        joined(select(*columns), ranked)
+        .where(ranked.c.later.is_(None))
+        .order_by(
+            StationRow.source,
+            StationRow.name,
+            StationRow.id,
+            WorkloadRow.primitive,
+            WorkloadRow.id,
+            ClockRow.hclk_hz,
+            ClockRow.clock_id,
+        )
+    )
 
 
 def _ranked(selection: Selection) -> Subquery:

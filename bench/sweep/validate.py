@@ -129,7 +129,7 @@ def measure_layers(
 def table_of(repository: Repository, station: Station) -> dict[Key, LutRow]:
     """Return the look-up table of the board and the source of ``station``, by what was measured; its own rows come before those of other stations."""
     selection = Selection(boards=(station.board,), sources=(station.source,))
-    return index(map(row, repository.latest_accepted(selection)), station.name)
+    return index(repository.table(selection), station.name)
 
 
 def measured_cost(run: Run) -> Cost:

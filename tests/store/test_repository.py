@@ -104,6 +104,7 @@ def test_a_table_has_the_latest_accepted_run_of_each_point(store: Store) -> None
         for_table(latest),
     ]
     assert [row(run).cycles for run in found] == [RESULT.cycles, RESULT.cycles, 111.0]
+    assert list(store.repository.table()) == list(map(row, found))
     assert len(list(store.repository.latest_accepted(Selection(sources=(Source.VIRTUAL,))))) == 2
 
 
