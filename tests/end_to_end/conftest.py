@@ -17,11 +17,15 @@ from bench.boards.stations import all_stations, find_station
 from bench.build import BuildCache
 from bench.target.board_under_test import BoardUnderTest
 from bench.target.session import open_board
+from tests.end_to_end.fork_server import ForkServer
 from tests.end_to_end.kernels import BOARD
 
 TIMEOUT_S = 300
 QUICK = ("run", "--primitive", "conv2d", "--k", "3", "--size", "8x8", "--freq", "16MHz", "--window", "5ms")
 """The least that can be measured."""
+
+STARTING = ("PYTHON", "LANG", "LC_", "BENCH_VIRTUAL")
+"""Variables that are read when Python starts, or when the bench is imported."""
 
 
 class Deaf:
@@ -55,6 +59,8 @@ class Workplace:
 
     folder: Path
     environment: dict[str, str]
+    server: ForkServer
+    streams: Path
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Return the command line of ``bench`` with ``arguments``."""
@@ -62,7 +68,11 @@ class Workplace:
 
     def bench(self, *arguments: str, **environment: str) -> Outcome:
         """Run ``bench`` with ``arguments``; ``environment`` comes on top."""
-        return self.call(self.command(arguments), **environment)
+        if any(name.startswith(STARTING) for name in environment):
+            return self.call(self.command(arguments), **environment)
+        return Outcome(
+            *self.server.call(arguments, self.folder, self.environment | environment, self.streams, TIMEOUT_S)
+        )
 
     def call(self, command: Sequence[str], **environment: str) -> Outcome:
         """Run any command in the folder."""
@@ -87,23 +97,40 @@ def build_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
 
 
 @pytest.fixture(scope="session")
-def new_workplace(tmp_path_factory: pytest.TempPathFactory, build_cache: BuildCache) -> Callable[[], Workplace]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment of commands but for what is the bench's own."""
+    bytecode = tmp_path_factory.getbasetemp().parent / "bytecode"  # one for all workers
+    return {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")} | {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(bytecode),
+        "COLUMNS": "160",
+    }
+
+
+@pytest.fixture(scope="session")
+def fork_server(environment: dict[str, str]) -> Iterator[ForkServer]:
+    """Return a process that forks commands."""
+    with ForkServer(environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_workplace(
+    tmp_path_factory: pytest.TempPathFactory,
+    build_cache: BuildCache,
+    environment: dict[str, str],
+    fork_server: ForkServer,
+) -> Callable[[], Workplace]:
     """Return a maker of workplaces: own folder, own virtual boards, one build cache."""
-    bytecode = (
-        tmp_path_factory.getbasetemp().parent / "bytecode"
-    )  # one for all workers: a command starts in half the time
+    streams = tmp_path_factory.mktemp("streams")
 
     def make() -> Workplace:
         folder = tmp_path_factory.mktemp("workplace")
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("BENCH_")},
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": str(bytecode),
+        own = environment | {
             "BENCH_CACHE": str(build_cache.root),
             "BENCH_VIRTUAL_STATE": str(folder / "virtual"),
-            "COLUMNS": "160",
         }
-        return Workplace(folder, environment)
+        return Workplace(folder, own, fork_server, streams)
 
     return make
 
