@@ -11,10 +11,9 @@ import ctypes
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("UC_IGNORE_REG_BREAK", "1")
 
@@ -65,8 +64,7 @@ class Stop(Enum):
     ENDED = auto()  # WFI (PC behind it), or one step done
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(NamedTuple):
     """Why and where: ``pc`` without the Thumb bit, ``thumb`` the T bit of EPSR."""
 
     kind: Stop
@@ -141,7 +139,7 @@ class Engine:
     def _find_registers(self, direct: bool) -> None:
         core = [_REGISTERS[f"r{n}"] for n in range(13)]
         address = _registers_inside(self._uc, self._handle.value, core) if direct else None
-        self._file = None if address is None else (ctypes.c_uint32 * PC).from_address(address)
+        self._file = None if address is None else (ctypes.c_uint32 * (PC + 1)).from_address(address)
         singles = [_REGISTERS[f"s{n}"] for n in range(32)]
         self.singles = _registers_inside(self._uc, self._handle.value, singles) if direct else None
         if address is not None:
@@ -172,7 +170,7 @@ class Engine:
         error = _start(self._handle, pc | 1, _NOWHERE, 0, 1 if single else 0)
         if self._uc._hook_exception is not None:  # noqa: SLF001
             raise self._uc._hook_exception  # noqa: SLF001
-        pc = self.get("pc") & ~1
+        pc = (self.get("pc") if self._file is None else self._file[PC]) & ~1
         kind = self._classify(error)
         if kind is Stop.ENDED and pc == _NOWHERE:  # that is where emu_start was told to end: no code is there
             kind = Stop.FETCH
@@ -206,7 +204,7 @@ class Engine:
         """r0-r14 as they are; also from inside a block hook."""
         if self._file is None:
             return tuple(self.get(name) for name in CORE_NAMES[:PC])
-        return tuple(self._file)
+        return tuple(self._file[:PC])
 
     def core(self, number: int) -> int:
         """Read r0-r14."""

@@ -99,35 +99,36 @@ class LoadStoreUnit:
 
     def address(self, instruction: Instruction) -> int:
         """First address that the instruction touches, with the registers as they are."""
-        access = instruction.access
+        access, core = instruction.access, self._engine.core
         assert access is not None
-        base = instruction.address + 4 & ~3 if access.base == PC else self._engine.core(access.base)
-        index = self._engine.core(access.index) << access.shift if access.index is not None else 0
+        base = instruction.address + 4 & ~3 if access.base == PC else core(access.base)
+        index = 0 if access.index is None else core(access.index) << access.shift
         return (base + index + access.offset) & _WORD
 
     def transfer(self, instruction: Instruction, mask: int) -> list[int]:
         """Do the transfers and return what was loaded. ``mask``: address bits that have to be zero in memory. Raises FaultAt."""
         access = instruction.access
         assert access is not None
-        address = self.address(instruction)
-        if address & (access.unit - 1 if self._memory.in_region(address) else mask):
-            raise FaultAt(address, "unaligned access", unaligned=True)
+        unit, memory = access.unit, self._memory
+        place = self.address(instruction)
+        if place & (unit - 1 if memory.in_region(place) else mask):
+            raise FaultAt(place, "unaligned access", unaligned=True)
         loaded: list[int] = []
-        for number, register in enumerate(access.registers):
-            place = (address + number * access.unit) & _WORD
-            try:
+        try:
+            for register in access.registers:
                 if access.exclusive:
                     raise AccessFault(f"exclusive access to a device at {place:#010x}")
                 if access.load:
-                    value = self._memory.read(place, access.unit)
-                    if access.signed and value >> (8 * access.unit - 1):
-                        value |= _WORD << (8 * access.unit) & _WORD
+                    value = memory.read(place, unit)
+                    if access.signed and value >> (8 * unit - 1):
+                        value |= _WORD << (8 * unit) & _WORD
                     loaded.append(value)
                 else:
                     value = self._engine.get(f"s{register}") if access.fp else self._engine.core(register)
-                    self._memory.write(place, access.unit, value)
-            except AccessFault as cause:
-                raise FaultAt(place, str(cause)) from cause
+                    memory.write(place, unit, value)
+                place = place + unit & _WORD
+        except AccessFault as cause:
+            raise FaultAt(place, str(cause)) from cause
         return loaded
 
     def commit(self, instruction: Instruction, loaded: list[int]) -> int | None:
