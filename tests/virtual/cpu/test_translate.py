@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bench.virtual.cpu import CoreTiming, CortexM4Timing, StopReason
 from bench.virtual.cpu.timing_m7 import CortexM7Timing
 from bench.virtual.cpu.translate import compile as compiling
+from bench.virtual.cpu.translate import translator
 from bench.virtual.cpu.translate.region import busiest, cycles_through, entries_of, hottest
 from tests.virtual.cpu.fuzz import DATA, compare, eager, program, state_of
 from tests.virtual.cpu.machine import CODE, CYCCNT, ENABLE_FPU, FLASH, FOREVER, PLAIN, RAM, Machine, assemble
@@ -57,6 +59,29 @@ top: vadd.f32 s7, s4, s2\n vsub.f32 s8, s2, s2\n vmul.f32 s9, s1, s3\n vfma.f32 
     vcmp.f32 s1, s4\n vmrs APSR_nzcv, fpscr\n it vs\n addvs r3, #1\n vcvt.s32.f32 s13, s2\n vcvt.u32.f32 s14, s3\n vadd.f32 s4, s4, s6
     vsqrt.f32 s15, s4\n subs r12, #1\n bne.w top\n bkpt"""
     assert compare(source) == 1
+
+
+@pytest.mark.parametrize("wait_states", [0, 5])
+def test_the_hot_blocks_of_a_loop_are_translated_alone_and_end_alike(
+    monkeypatch: pytest.MonkeyPatch, wait_states: int
+) -> None:
+    source = f"""ldr r0, ={DATA}\n ldr r8, =300\n movs r3, #0
+outer: movs r1, #0\n movs r2, #25
+inner: ldr r4, [r0, r1]\n adds r3, r4\n tst r3, #7\n beq rare\nback: adds r1, #4\n subs r2, #1\n bne inner
+    bl half\n str r3, [r0]\n subs r8, #1\n bne.w outer\n bkpt
+rare: eor r3, r8\n b back\nhalf: lsrs r5, r3, #1\n bcs 1f\n add r3, r5\n1: bx lr"""
+    alone: list[bool] = []
+
+    def busiest_seen(work: Mapping[int, int], part: float) -> list[int]:
+        found = busiest(work, part)
+        alone.append(len(found) < len(work))
+        return found
+
+    monkeypatch.setattr(translator, "busiest", busiest_seen)
+    monkeypatch.setattr(translator, "_HOT", 0.8)
+    monkeypatch.setattr(translator, "_WORTH_COMPILING", 100)
+    assert compare(source, wait_states=wait_states, caches=bool(wait_states), slices=40) >= 1
+    assert any(alone)
 
 
 def test_switched_off_nothing_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
