@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from bench.domain.clock import ClockConfiguration
-from bench.domain.measurement import ImageInfo, Point, Result, Run, Verdict
+from bench.domain.measurement import ImageInfo, Result, Run, Verdict
 from bench.domain.primitives import applications, shape
+from bench.domain.station import Source
 from bench.domain.workload import Shape, Workload
 
 SCHEMA_VERSION = 1
@@ -68,15 +70,53 @@ class LutRow:
     measured_at: datetime
 
 
-@lru_cache(maxsize=4096)  # a table has many rows of one workload
-def _of_workload(work: Workload) -> tuple[int, Shape, str]:
-    return applications(work), shape(work), work.params_text
+class WorkloadPart(NamedTuple):
+    """What a row says of its workload."""
+
+    primitive: str
+    params: str
+    sizes: Shape
+    dtype: str
+    flavor: str
+    applications: int
+
+    @classmethod
+    def of(cls, work: Workload) -> WorkloadPart:
+        """Return the part of ``work``."""
+        return cls(work.primitive, work.params_text, shape(work), str(work.dtype), work.flavor, applications(work))
 
 
-@lru_cache(maxsize=1024)
-def _of_clock(clock: ClockConfiguration) -> tuple[str, float]:
-    return clock.id, clock.hclk_hz
+class ClockPart(NamedTuple):
+    """What a row says of its clock."""
 
+    clock_id: str
+    sysclk_hz: float
+    flash_wait_states: int
+
+    @classmethod
+    def of(cls, clock: ClockConfiguration) -> ClockPart:
+        """Return the part of ``clock``."""
+        return cls(clock.id, clock.hclk_hz, clock.flash_wait_states)
+
+
+class PlacePart(NamedTuple):
+    """What a row says of the station."""
+
+    source: str
+    station: str
+    board: str
+    mcu: str
+    core: str
+
+    @classmethod
+    def of(cls, station: str, source: Source, board: str, mcu: str, core: str) -> PlacePart:
+        """Return the part of a point's first fields."""
+        return cls(str(source), station, board, mcu, core)
+
+
+# A table has many rows of one workload and of one clock.
+_of_workload = lru_cache(maxsize=4096)(WorkloadPart.of)
+_of_clock = lru_cache(maxsize=1024)(ClockPart.of)
 
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(LutRow))
 
@@ -85,31 +125,46 @@ def row(run: Run) -> LutRow:
     """Return the look-up table's row for ``run``, which must be accepted."""
     if run.verdict is not Verdict.ACCEPTED or run.result is None or run.image is None or run.cycle_run is None:
         raise ValueError(f"only an accepted run has a row: {run.point}")
-    cycles = run.cycle_run
-    return table_row(run.point, run.image, run.result, cycles.stack_bytes, len(cycles.kernel_cycles), run.measured_at)
+    point, cycles = run.point, run.cycle_run
+    return table_row(
+        PlacePart.of(point.station, point.source, point.board, point.mcu, point.core),
+        _of_workload(point.workload),
+        _of_clock(point.clock),
+        run.image,
+        run.result,
+        cycles.stack_bytes,
+        len(cycles.kernel_cycles),
+        run.measured_at,
+    )
 
 
 def table_row(
-    point: Point, image: ImageInfo, result: Result, stack_bytes: int, repeats: int, measured_at: datetime
+    place: PlacePart,
+    work: WorkloadPart,
+    clock: ClockPart,
+    image: ImageInfo,
+    result: Result,
+    stack_bytes: int,
+    repeats: int,
+    measured_at: datetime,
 ) -> LutRow:
     """Return the row of an accepted run from the parts of it that a row needs."""
-    work = point.workload
-    count, sizes, params = _of_workload(work)
-    clock_id, sysclk_hz = _of_clock(point.clock)
+    count, sizes = work.applications, work.sizes
+    rodata_bytes = image.kernel_rodata_bytes + image.workload_rodata_bytes
     return LutRow(
         schema_version=SCHEMA_VERSION,
-        source=str(point.source),
-        station=point.station,
-        board=point.board,
-        mcu=point.mcu,
-        core=point.core,
+        source=place.source,
+        station=place.station,
+        board=place.board,
+        mcu=place.mcu,
+        core=place.core,
         vdd_v=result.vdd_v,
-        clock_id=clock_id,
-        sysclk_hz=sysclk_hz,
+        clock_id=clock.clock_id,
+        sysclk_hz=clock.sysclk_hz,
         sysclk_measured_hz=result.sysclk_measured_hz,
-        flash_wait_states=point.clock.flash_wait_states,
+        flash_wait_states=clock.flash_wait_states,
         primitive=work.primitive,
-        params=params,
+        params=work.params,
         kernel_h=sizes.kernel_h,
         kernel_w=sizes.kernel_w,
         stride=sizes.stride,
@@ -117,7 +172,7 @@ def table_row(
         in_w=sizes.in_w,
         in_c=sizes.in_c,
         out_c=sizes.out_c,
-        dtype=str(work.dtype),
+        dtype=work.dtype,
         flavor=work.flavor,
         compiler=image.compiler,
         opt_level=image.opt_level,
@@ -134,8 +189,8 @@ def table_row(
         energy_j=result.energy_j,
         energy_u95_j=result.energy_u95_j,
         energy_per_application_j=None if result.energy_j is None else result.energy_j / count,
-        flash_bytes=image.kernel_code_bytes + image.kernel_rodata_bytes + image.workload_rodata_bytes,
-        rodata_bytes=image.kernel_rodata_bytes + image.workload_rodata_bytes,
+        flash_bytes=image.kernel_code_bytes + rodata_bytes,
+        rodata_bytes=rodata_bytes,
         ram_bytes=image.workload_ram_bytes,
         stack_bytes=stack_bytes,
         repeats=repeats,

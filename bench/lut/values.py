@@ -46,7 +46,9 @@ class BadValue(ValueError):
 
 def time_text(moment: datetime) -> str:
     """Return ``moment`` as ISO 8601 in UTC, with microseconds: 2025-03-01T12:00:00.123456Z."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def to_text(value: Value) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import groupby, islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Select, Subquery, func, select
 from sqlalchemy.orm import Session, aliased
 
 from bench.domain.clock import ClockConfiguration
 from bench.domain.event import Event
-from bench.domain.lut import LutRow, table_row
+from bench.domain.lut import ClockPart, LutRow, PlacePart, WorkloadPart, table_row
 from bench.domain.measurement import CycleRun, ImageInfo, Point, Result, Run, Trace, Verdict
 from bench.domain.station import Source
 from bench.domain.workload import Workload
@@ -35,6 +35,7 @@ from bench.store.models import (
 
 # Rows fetched at a time when streaming: large enough to hide the round trip, small enough for the memory.
 _CHUNK = 500
+Part = TypeVar("Part")
 Statement: TypeAlias = "Select[*tuple[Any, ...]]"
 _ACTIVE, _IDLE = aliased(WindowRow), aliased(WindowRow)
 # Plain columns and the keys of what many runs share: a table of a million points is read several times faster than as objects.
@@ -100,6 +101,18 @@ def trace_of(row: TraceRow) -> Trace:
         raise DatabaseUnusable(str(error), hint="restore a copy of the database, or measure the point again") from None
 
 
+class _Parts(dict[int, Part]):
+    """Parts of rows by key, each made when it is first asked for."""
+
+    def __init__(self, make: Callable[[int], Part]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: int) -> Part:
+        part = self[key] = self._make(key)
+        return part
+
+
 class Reader:
     """Builds runs from rows; workloads, clocks and images, which many runs share, are built once."""
 
@@ -113,25 +126,38 @@ class Reader:
 
     def runs(self, statement: Statement) -> Iterator[Run]:
         """Yield runs without energy run, budget and environment from rows of ``RUN_COLUMNS``."""
-        for point, image, measured_at, bench_version, *values in self._keyed(statement):
+        for station, work, clock, image, measured_at, bench_version, *values in self._keyed(statement):
             kernel_cycles, empty_cycles, *cycles = values[:_CYCLES]
             yield Run(
-                point=point,
+                point=Point(*self._stations[station], self._workloads[work], self._clocks[clock]),
                 measured_at=measured_at,
                 verdict=Verdict.ACCEPTED,
                 bench_version=bench_version,
-                image=image,
+                image=self._images.get(image),
                 cycle_run=CycleRun(tuple(kernel_cycles), tuple(empty_cycles), *cycles),
                 result=Result(*values[_CYCLES:]),
             )
 
     def table(self, statement: Statement) -> Iterator[LutRow]:
         """Yield rows of a look-up table from rows of ``TABLE_COLUMNS``."""
-        for point, image, measured_at, stack_bytes, repeats, *result in self._keyed(statement):
-            yield table_row(point, image, Result(*result), stack_bytes, repeats, measured_at)
+        places = _Parts(lambda key: PlacePart.of(*self._stations[key]))
+        works = _Parts(lambda key: WorkloadPart.of(self._workloads[key]))
+        clocks = _Parts(lambda key: ClockPart.of(self._clocks[key]))
+        images = self._images
+        for station, work, clock, image, measured_at, stack_bytes, repeats, *result in self._keyed(statement):
+            yield table_row(
+                places[station],
+                works[work],
+                clocks[clock],
+                images[image],
+                Result(*result),
+                stack_bytes,
+                repeats,
+                measured_at,
+            )
 
-    def _keyed(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
-        """Yield point, image, time and the columns behind ``_KEY_COLUMNS``."""
+    def _keyed(self, statement: Statement) -> Iterator[Any]:
+        """Yield rows that begin with ``_KEY_COLUMNS``, when what their keys stand for is known."""
         rows = self._stream(statement)
         while chunk := list(islice(rows, _CHUNK)):
             for table, known, build in (
@@ -141,9 +167,7 @@ class Reader:
                 (ImageRow, self._images, mapping.image_of),
             ):
                 self._load(table, known, build, {row[_KEYS[table]] for row in chunk})
-            for station, work, clock, image, measured_at, *values in chunk:
-                point = Point(*self._stations[station], self._workloads[work], self._clocks[clock])
-                yield point, self._images.get(image), measured_at, *values
+            yield from chunk
 
     def _load(self, table: Any, known: dict[int, Any], build: Callable[[Any], Any], ids: set[int | None]) -> None:
         """Bring what is not ``known`` yet of ``table``, all in one query: a thousand look-ups by key take a second."""
