@@ -9,7 +9,8 @@ SHELL := /bin/bash
 
 # What Debian and Ubuntu call the programs that pip cannot install.
 TOOLCHAIN_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi
-TEST_PACKAGES := gdb-multiarch qemu-system-arm postgresql chromium
+# (libatomic1 is what the tests' browser driver needs.)
+TEST_PACKAGES := gdb-multiarch qemu-system-arm postgresql chromium libatomic1
 
 .PHONY: help run test lint format docs bench clean lock toolchain test-tools
 
@@ -61,8 +62,8 @@ toolchain:
 	@libm=$$(arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -print-file-name=libm.a 2>/dev/null || true); \
 	    [[ "$$libm" == */* ]] || $(MAKE) --no-print-directory _apt PACKAGES="$(TOOLCHAIN_PACKAGES)"
 
-test-tools:
-	@{ command -v gdb-multiarch && command -v qemu-system-arm && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
+test-tools: $(READY)
+	@{ command -v gdb-multiarch && command -v qemu-system-arm && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb && $(BIN)/playwright --version; } >/dev/null 2>&1 \
 	    || $(MAKE) --no-print-directory _apt PACKAGES="$(TEST_PACKAGES)"
 
 .PHONY: _apt
